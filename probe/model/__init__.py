@@ -1,0 +1,1 @@
+"""What is true: pure; time comes in as an argument."""

@@ -1,0 +1,1 @@
+"""What is seen: each module turns a piece of the outside into evidence."""

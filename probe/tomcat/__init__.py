@@ -1,0 +1,1 @@
+"""A Tomcat's own files: server.xml becomes settings."""

@@ -1,0 +1,1 @@
+"""The wire: bytes to values and back; no clock, no socket."""
