@@ -1,0 +1,19 @@
+"""How much attention strangers get."""
+
+
+class Budget:
+    """A token bucket: ``rate`` per second, at most one second's worth saved up."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        self.left = rate
+        self.at = float("-inf")
+
+    def take(self, now: float) -> bool:
+        """Whether one more is allowed at ``now`` (seconds)."""
+        self.left = min(self.rate, self.left + self.rate * max(0.0, now - self.at))
+        self.at = max(self.at, now)
+        if self.left < 1:
+            return False
+        self.left -= 1
+        return True

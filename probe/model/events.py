@@ -1,0 +1,62 @@
+"""Things that happen: the words of the log, the page, the API and the runbooks, and no others."""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Kind(StrEnum):
+    """What happened to a member, to its receiver, or to the cluster as a whole."""
+
+    JOINED = "joined"
+    LATE = "late"
+    SILENT = "silent"
+    RETURNED = "returned"
+    LEFT = "left"
+    LOST = "lost"
+    FORGOTTEN = "forgotten"
+    RESTARTED = "restarted"
+    RECOVERED = "recovered"
+    CHANNEL_RESTARTED = "channel-restarted"
+    GHOST_SUSPECTED = "ghost-suspected"
+    ADDRESS_CLASH = "address-clash"
+    ADDRESS_MISMATCH = "address-mismatch"
+    CLOCK_STEPPED = "clock-stepped"
+    STALLED = "stalled"
+    HEARTBEATS_LOST = "heartbeats-lost"
+    STRANGER = "stranger"
+    BEATS_AFTER_GOODBYE = "beats-after-goodbye"
+    HARMFUL_DATAGRAM = "harmful-datagram"
+
+    RECEIVER_CLOSED = "receiver-closed"
+    RECEIVER_FROZEN = "receiver-frozen"
+    RECEIVER_ANSWERS = "receiver-answers"
+
+    WHOLE = "whole"
+    DEGRADED = "degraded"
+    LATENT_SPLIT = "latent-split"
+    ASYMMETRIC = "asymmetric"
+    SPLIT = "split"
+    DEAF = "deaf"
+    DOWN = "down"
+    MERGING = "merging"
+    MERGED = "merged"
+    EMPTY = "empty"
+    UNKNOWN = "unknown"
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """One thing that happened, at a time of the model's clock (seconds).
+
+    ``text`` says it to a person; ``values`` are its numbers and names for machines. ``fit`` tells
+    whether this vantage was fit to judge at that time.
+    """
+
+    at: float
+    kind: Kind
+    group: str
+    text: str
+    member: str = ""
+    unique_id: str = ""
+    fit: bool = True
+    values: dict[str, str | int | float | bool] = {}

@@ -1,0 +1,197 @@
+"""One vantage's judge: what the tracks say together, and when that changed."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from probe.model.events import Event, Kind
+from probe.model.evidence import MemberState
+from probe.model.presence import Presence
+from probe.model.rules import Rules
+from probe.model.track import Track
+from probe.model.verdict import ALIVE, ClusterState, Findings, Phrase, Verdict, cluster_state
+
+NAMED: Final = 5
+"""Members that one sentence names; the others are counted."""
+
+
+class Judge:
+    """Judges one group from one place; remembers the verdict in force."""
+
+    def __init__(self, now: float) -> None:
+        self.started_at = now
+        self.verdict = Verdict(ClusterState.UNKNOWN, now, (("nothing was judged yet",),), {}, 0, 0)
+
+    def judge(
+        self, rules: Rules, tracks: Iterable[Track], now: float, unfit: Iterable[str] = ()
+    ) -> list[Event]:
+        """Judge anew; return the change of the cluster state, if there is one."""
+        unfit = tuple(unfit)
+        seen = [(track, track.state()) for track in tracks]
+        wanted = _wanted(rules, seen)
+        alive = sum(state in ALIVE for _, state in wanted)
+        findings = self._findings(rules, seen, wanted, alive, now, fit=not unfit)
+        state = cluster_state(findings)
+        counts = dict(Counter(state for _, state in seen) if not unfit else {MemberState.UNKNOWN: len(seen)})
+        since = self.verdict.since if state is self.verdict.state else _began(state, rules, seen, now)
+        reasons = _reasons(state, wanted, seen, alive, max(rules.expected_count, len(wanted)), unfit)
+        before = self.verdict.state
+        self.verdict = Verdict(state, since, reasons, counts, alive, max(rules.expected_count, len(wanted)))
+        return [] if state is before else [self._change(rules, before, now)]
+
+    def _findings(
+        self,
+        rules: Rules,
+        seen: list[tuple[Track, MemberState]],
+        wanted: list[tuple[Track, MemberState]],
+        alive: int,
+        now: float,
+        *,
+        fit: bool,
+    ) -> Findings:
+        last_heard = max((track.last_heard for track, _ in seen), default=0.0)
+        return Findings(
+            fit=fit,
+            known=bool(seen) or rules.expected_count > 0,
+            heard=any(track.presence in (Presence.PRESENT, Presence.LATE) for track, _ in seen),
+            answers=_answers(seen),
+            deaf=now - max(last_heard, self.started_at) >= 3 * rules.drop_time,
+            mute=any(
+                state is MemberState.MUTE and now - track.since >= rules.stable_time for track, state in seen
+            ),
+            merging=any(
+                track.returned_at is not None and now - track.returned_at < rules.stable_time
+                for track, _ in seen
+            ),
+            missing=alive < max(len(wanted), rules.expected_count),
+        )
+
+    def deadline(self, rules: Rules, tracks: Iterable[Track], now: float) -> float | None:
+        """Return when time alone may change the verdict next."""
+        moments = [self.started_at + 3 * rules.drop_time]
+        for track in tracks:
+            if track.presence is Presence.SILENT:
+                moments += [track.since + rules.stable_time, track.last_heard + 3 * rules.drop_time]
+            elif track.returned_at is not None:
+                moments.append(track.returned_at + rules.stable_time)
+        return min((moment for moment in moments if moment > now), default=None)
+
+    def _change(self, rules: Rules, before: ClusterState, now: float) -> Event:
+        verdict = self.verdict
+        merged = before is ClusterState.MERGING and verdict.state is ClusterState.WHOLE
+        return Event(
+            at=now,
+            kind=Kind.MERGED if merged else Kind(verdict.state.value),
+            group=rules.name,
+            text=verdict.evidence(lambda at: f"{now - at:.1f} s ago"),
+            fit=verdict.state is not ClusterState.UNKNOWN,
+            values={"before": before.value, "alive": verdict.alive, "wanted": verdict.wanted},
+        )
+
+
+def _wanted(rules: Rules, seen: list[tuple[Track, MemberState]]) -> list[tuple[Track, MemberState]]:
+    """Return who must be alive for the cluster to be whole."""
+    if rules.expected:
+        return [pair for pair in seen if pair[0].expected]
+    if rules.expected_count:
+        return [pair for pair in seen if pair[1] in ALIVE]
+    return seen
+
+
+def _answers(seen: list[tuple[Track, MemberState]]) -> bool | None:
+    """Return whether anybody unheard accepts or answers; None when that is not known of anybody."""
+    if all(state in (MemberState.LEFT, MemberState.LOST) for _, state in seen):
+        return False
+    answers = [track.fresh_answer for track, state in seen if state is not MemberState.LEFT]
+    known = [answer.connected for answer in answers if answer is not None]
+    return any(known) if known else None
+
+
+def _began(state: ClusterState, rules: Rules, seen: list[tuple[Track, MemberState]], now: float) -> float:
+    """Return since when the state holds: a latent split began when its first member fell silent."""
+    if state is not ClusterState.LATENT_SPLIT:
+        return now
+    return min(
+        track.since
+        for track, member in seen
+        if member is MemberState.MUTE and now - track.since >= rules.stable_time
+    )
+
+
+def _reasons(
+    state: ClusterState,
+    wanted: list[tuple[Track, MemberState]],
+    seen: list[tuple[Track, MemberState]],
+    alive: int,
+    total: int,
+    unfit: tuple[str, ...],
+) -> tuple[Phrase, ...]:
+    if unfit:
+        return ((f"the probe is not fit to judge ({', '.join(unfit)})",),)
+    missing = [pair for pair in wanted if pair[1] not in ALIVE]
+    missing += [pair for pair in seen if pair[1] is MemberState.MUTE and pair not in missing]
+    phrases = [_missing(*pair) for pair in missing[:NAMED]]
+    if len(missing) > NAMED:
+        phrases.append((f"and {len(missing) - NAMED} more",))
+    if state in _SUMS_UP:
+        phrases.insert(0, (f"{alive} of {total} members alive",))
+    advice = _ADVICE.get(state)
+    return (*phrases, (advice,)) if advice else tuple(phrases)
+
+
+def _missing(track: Track, state: MemberState) -> Phrase:
+    return _MISSING[state](track)
+
+
+def _milliseconds(track: Track) -> str:
+    answer = track.fresh_answer
+    seconds = answer.answer_seconds if answer else None
+    return f" ({seconds * 1000:.0f} ms)" if seconds is not None else ""
+
+
+def _failure(track: Track) -> str:
+    answer = track.fresh_answer
+    return answer.outcome.value if answer else "not asked"
+
+
+_MISSING: Final[dict[MemberState, Callable[[Track], Phrase]]] = {
+    MemberState.MUTE: lambda track: (
+        f"{track.name} is not heard (last ", track.last_heard, f") but answers on TCP{_milliseconds(track)}"
+    ),
+    MemberState.FROZEN: lambda track: (
+        f"{track.name} is frozen: not heard (last ", track.last_heard, "), it accepts connections and does not answer"
+    ),
+    MemberState.SILENT: lambda track: (
+        f"{track.name} is silent (last ", track.last_heard, f"), {_silent(track)}"
+    ),
+    MemberState.LOST: lambda track: (
+        f"{track.name} is lost (last ", track.last_heard, f"), its receiver is closed ({_failure(track)})"
+    ),
+    MemberState.LEFT: lambda track: (f"{track.name} left at ", track.since, " with a goodbye"),
+    MemberState.HALF: lambda track: (
+        f"{track.name} is heard but its receiver does not serve ({_failure(track)}): nobody can replicate to it",
+    ),
+    MemberState.UNHEARD: lambda track: (f"{track.name} is expected and was never heard",),
+}  # fmt: skip
+
+
+def _silent(track: Track) -> str:
+    answer = track.fresh_answer
+    if answer is None:
+        return "its receiver was not asked: mute, frozen and lost cannot be told apart"
+    return "its port accepts connections: mute and frozen cannot be told apart by a connect (level ack can)"
+
+
+_SUMS_UP: Final = frozenset(
+    {ClusterState.WHOLE, ClusterState.DEGRADED, ClusterState.MERGING, ClusterState.DOWN}
+)
+_ADVICE: Final = {
+    ClusterState.LATENT_SPLIT: (
+        "multicast is broken, TCP is not. Do not restart any node: it would not be let back in"
+    ),
+    ClusterState.DEAF: "nothing is heard here but receivers answer: suspect this host's multicast, not the cluster",
+    ClusterState.DOWN: "nobody is heard and nobody answers",
+    ClusterState.MERGING: "members are back that ran on meanwhile: their sessions diverged and do not cross by themselves",
+    ClusterState.EMPTY: "nothing was ever heard and nothing is expected",
+    ClusterState.UNKNOWN: "nobody is heard and nobody could be asked: a deaf vantage and a dead cluster look alike",
+}

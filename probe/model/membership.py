@@ -1,0 +1,478 @@
+"""Who is heard: heartbeats, and the silence between them, become members and events.
+
+Pure: ``now`` is handed in (seconds, a clock that does not go back). A Tomcat decides liveness the same
+way (``Membership.memberAlive``, ``expire``): by the time since the last datagram, never by the alive
+time. Silence waits in queues of one constant time-out each, so every queue is in the order of its
+deadlines by itself and only its head is ever looked at.
+"""
+
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from probe.model.budget import Budget
+from probe.model.events import Event, Kind
+from probe.model.evidence import Answer, MemberState
+from probe.model.gaps import CLOCK_TOLERANCE, Gap, GapKind, classify
+from probe.model.presence import HEARD, TRANSITIONS, Presence, Trigger
+from probe.model.rules import Rules
+from probe.model.track import NOWHERE, Origin, Track
+from protocols.heartbeat import EPOCH_LIKE_MS, Heartbeat, Member, host_text
+
+TFD_SLACK: Final = 1.0
+"""seconds: TcpFailureDetector's connectTimeout; an old entry may outlive dropTime by this much."""
+START_SLACK: Final = 1.0
+"""seconds: by how much a start reckoned from the alive time may be wrong."""
+REFUSALS_TOLD_EVERY: Final = 10.0
+"""seconds between two events about refused strangers."""
+BUCKETS: Final = (0.25, 0.5, 0.9, 1.1, 1.5, 2.5, 3.5, 4.5, 5.5, 7.5, 10.5, 20.5, 60.5)
+"""Upper bounds of the gap histogram, in periods of the group's frequency; one more counts all above."""
+_IN_TIME: Final = BUCKETS.index(1.1)
+
+_Queue = OrderedDict[bytes, Track]
+
+
+class Membership:
+    """The members of one group as one vantage hears them.
+
+    Bounded: at most ``rules.capacity`` addresses. When full, a silent stranger heard only once leaves
+    first, then whoever has been silent longest; who is present or expected stays, and the newcomer is
+    refused and counted.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self._tracks: dict[bytes, Track] = {}
+        self._present: _Queue = OrderedDict()
+        self._late: _Queue = OrderedDict()
+        self._passing: _Queue = OrderedDict()  # silent, and heard only once
+        self._gone: _Queue = OrderedDict()
+        self._refusals_told_at = float("-inf")
+        self.overflow = 0
+        self.gaps = [0] * (len(BUCKETS) + 1)
+        self.gap_seconds = 0.0
+        self.adopt(rules)
+
+    def adopt(self, rules: Rules) -> None:
+        """Take new rules; the members known stay."""
+        self.rules = rules
+        self.budget = Budget(rules.strangers_per_second)
+        self._bounds = [bound * rules.frequency for bound in BUCKETS]
+        self._soonest, self._latest = 0.9 * rules.frequency, 1.1 * rules.frequency
+        for track in self._tracks.values():
+            track.expected = track.name in rules.expected
+        self._expect(rules.expected)
+
+    def _expect(self, names: Iterable[str]) -> None:
+        known = {track.name for track in self._tracks.values()}
+        for name in sorted(set(names) - known):
+            self._tracks[name.encode()] = Track(name, name.encode(), self.rules.frequency, expected=True)
+
+    def __iter__(self) -> Iterator[Track]:
+        return iter(self._tracks.values())
+
+    def __len__(self) -> int:
+        return len(self._tracks)
+
+    def get(self, address: bytes) -> Track | None:
+        """Return what is known of an address (``Member.address``)."""
+        return self._tracks.get(address)
+
+    # -- hearing
+
+    def hear(self, heartbeat: Heartbeat, now: float, origin: Origin = NOWHERE) -> list[Event]:
+        """Take one heartbeat or goodbye that arrived at ``now``; return what it means, mostly nothing."""
+        member = heartbeat.member
+        track = self._tracks.get(member.address)
+        # The short path: the same bytes in time from the same place. Everything else goes the long way.
+        if track is not None and track.steady is member and track.origin is origin:
+            gap = now - track.last_heard
+            alive_ms = heartbeat.alive_ms
+            drift = gap - (alive_ms - track.alive_ms) * 0.001
+            if self._soonest < gap <= self._latest and -CLOCK_TOLERANCE < drift < CLOCK_TOLERANCE:
+                track.last_heard = now
+                track.alive_ms = alive_ms
+                track.heartbeats += 1
+                track.learn(gap)
+                self.gaps[_IN_TIME] += 1
+                self.gap_seconds += gap
+                self._present.move_to_end(member.address)
+                return _NOTHING
+        return self._hear_closely(track, heartbeat, now, origin)
+
+    def _hear_closely(
+        self, track: Track | None, heartbeat: Heartbeat, now: float, origin: Origin
+    ) -> list[Event]:
+        member = heartbeat.member
+        if track is None:
+            track = self._admit(member)
+            if track is None:
+                return self.refuse(now, origin)
+        now = max(now, track.last_heard)
+        if track.member is not None and member.unique_id != track.unique_id:
+            return self._hear_other(track, heartbeat, now, origin)
+        if member.is_goodbye:
+            return self._hear_goodbye(track, heartbeat, now, origin)
+        return self._hear_beat(track, heartbeat, now, origin)
+
+    def _admit(self, member: Member) -> Track | None:
+        expected = self._tracks.pop(member.name.encode(), None)
+        if expected is None and len(self._tracks) >= self.rules.capacity and not self._make_room():
+            return None
+        track = expected or Track(member.name, member.address, self.rules.frequency)
+        track.address = member.address
+        self._tracks[member.address] = track
+        return track
+
+    def _make_room(self) -> bool:
+        for queue in (self._passing, self._gone):
+            for address, track in queue.items():
+                if not track.expected:
+                    del queue[address], self._tracks[address]
+                    return True
+        return False
+
+    def refuse(self, now: float, origin: Origin = NOWHERE) -> list[Event]:
+        """Count one datagram of a stranger that is not taken in; tell it now and then."""
+        self.overflow += 1
+        if now - self._refusals_told_at < REFUSALS_TOLD_EVERY:
+            return _NOTHING
+        self._refusals_told_at = now
+        source = host_text(origin.source) if origin.source else "an unknown source"
+        text = (
+            f"more unknown members than are taken in ({self.rules.strangers_per_second} a second, "
+            f"{self.rules.capacity} in all), lately from {source}: {self.overflow} datagrams not tracked"
+        )
+        return [self._event(Kind.STRANGER, None, now, text, refused=self.overflow, source=source)]
+
+    def _hear_goodbye(self, track: Track, heartbeat: Heartbeat, now: float, origin: Origin) -> list[Event]:
+        presence, kind = TRANSITIONS[track.presence, Trigger.GOODBYE]
+        track.member = heartbeat.member
+        track.origin = origin
+        self._move(track, presence, now)
+        if kind is None:
+            return _NOTHING
+        track.last_heard = now
+        track.alive_ms = heartbeat.alive_ms
+        return [self._event(kind, track, now, f"{track.name} said goodbye: a clean stop")]
+
+    def _hear_beat(self, track: Track, heartbeat: Heartbeat, now: float, origin: Origin) -> list[Event]:
+        events = []
+        before = track.presence
+        presence, kind = TRANSITIONS[before, Trigger.HEARTBEAT]
+        gap, step = now - track.last_heard, (heartbeat.alive_ms - track.alive_ms) / 1000
+        if track.member is None:
+            track.first_heard = now
+            events += self._strangeness(track, heartbeat.member, now)
+        elif special := _begun_again(track, heartbeat, gap):
+            kind = special
+            events.append(self._told(kind, track, now, gap))
+            track.samples.clear()
+            kind = None
+        elif before is not Presence.LEFT:
+            events += self._hear_gap(track, gap, step, now)
+        if kind is Kind.RETURNED:
+            track.flaps += 1
+            paused = any(event.kind is Kind.STALLED for event in events)
+            track.returned_at = None if paused else now  # who only slept did not live on elsewhere
+        if kind is not None:
+            events.insert(0, self._told(kind, track, now, gap, heartbeat))
+        self._settle(track, heartbeat, now, origin, presence)
+        return events + self._mismatch(track, now)
+
+    def _settle(
+        self, track: Track, heartbeat: Heartbeat, now: float, origin: Origin, presence: Presence
+    ) -> None:
+        track.member = heartbeat.member
+        track.origin = origin
+        track.last_heard = now
+        track.alive_ms = heartbeat.alive_ms
+        track.heartbeats += 1
+        self._move(track, presence, now)
+        track.steady = (
+            heartbeat.member if track.learned and len(heartbeat.member.payload) <= _STEADY_PAYLOAD else None
+        )
+        track.lost_told = False
+
+    def _hear_gap(self, track: Track, length: float, step: float, now: float) -> list[Event]:
+        self.gaps[bisect_left(self._bounds, length)] += 1
+        self.gap_seconds += length
+        if not track.learned:
+            if length > self.rules.frequency / 4:
+                track.sample(length)
+            if length < self.rules.late_time:
+                return []
+        gap = classify(length, step, track.period, track.deviation)
+        if gap.kind is GapKind.NORMAL and length > track.period / 2:
+            track.learn(length)
+        return self._tell_gap(track, gap, length, now)
+
+    def _tell_gap(self, track: Track, gap: Gap, length: float, now: float) -> list[Event]:
+        if gap.kind is GapKind.LOST:
+            track.lost += gap.lost
+            text = f"{gap.lost} heartbeats of {track.name} were lost on the way ({length:.2f} s, phase kept)"
+            return [self._event(Kind.HEARTBEATS_LOST, track, now, text, lost=gap.lost, gap_seconds=length)]
+        if gap.kind is GapKind.CLOCK_STEPPED:
+            text = f"the clock of {track.name} stepped by {gap.seconds:+.3f} s"
+            return [self._event(Kind.CLOCK_STEPPED, track, now, text, step_seconds=gap.seconds)]
+        stood_still = gap.kind is GapKind.DELAYED and length >= self.rules.late_time
+        if gap.kind is not GapKind.STALLED and not stood_still:
+            return []
+        track.stalls += 1
+        track.stall_seconds += gap.seconds
+        text = f"{track.name} paused for {gap.seconds:.2f} s" + (
+            ", and its clock with it" if stood_still else ""
+        )
+        return [self._event(Kind.STALLED, track, now, text, stall_seconds=gap.seconds, gap_seconds=length)]
+
+    # -- another unique id on the same address
+
+    def _hear_other(self, track: Track, heartbeat: Heartbeat, now: float, origin: Origin) -> list[Event]:
+        member = heartbeat.member
+        if member.is_goodbye:  # a Tomcat removes by identity: the one who lives here now is not concerned
+            track.rivals.pop(member.unique_id, None)
+            return []
+        gap = now - track.last_heard
+        if self._overlaps(track, heartbeat, gap):
+            return self._clash(track, heartbeat, now, origin)
+        events = self._restart(track, member, now, gap)
+        track.samples.clear()
+        track.period, track.deviation = self.rules.frequency, 0.0
+        self._settle(track, heartbeat, now, origin, Presence.PRESENT)
+        return events + self._strangeness(track, member, now) + self._mismatch(track, now)
+
+    def _overlaps(self, track: Track, heartbeat: Heartbeat, gap: float) -> bool:
+        """Whether both live: the newcomer was heard before, or started before the other's last beat."""
+        if track.presence not in HEARD:
+            return False
+        started_before = heartbeat.alive_ms < EPOCH_LIKE_MS and heartbeat.alive_ms / 1000 > gap + START_SLACK
+        return heartbeat.member.unique_id in track.rivals or started_before
+
+    def _clash(self, track: Track, heartbeat: Heartbeat, now: float, origin: Origin) -> list[Event]:
+        told = track.clash_until > now
+        other = track.unique_id.hex()
+        track.clash_until = now + self.rules.drop_time
+        track.remember_rival(track.unique_id, track.last_heard)
+        track.rivals.pop(heartbeat.member.unique_id, None)
+        self._settle(track, heartbeat, now, origin, Presence.PRESENT)
+        track.steady = None
+        mismatch = self._mismatch(track, now)
+        if told:
+            return mismatch
+        text = f"two members announce {track.name} at the same time: their peers cannot tell them apart"
+        return [self._event(Kind.ADDRESS_CLASH, track, now, text, other_unique_id=other), *mismatch]
+
+    def _restart(self, track: Track, member: Member, now: float, gap: float) -> list[Event]:
+        clean = track.presence is Presence.LEFT
+        old = track.unique_id
+        if clean:
+            track.restarts_clean += 1
+        else:
+            track.restarts_unclean += 1
+            track.remember_rival(old, track.last_heard)
+        how = "after a goodbye" if clean else "without a goodbye"
+        text = f"{track.name} restarted {how}: new unique id, {gap:.1f} s after the old one's last heartbeat"
+        events = [
+            self._event(
+                Kind.RESTARTED,
+                track,
+                now,
+                text,
+                member,
+                goodbye=clean,
+                old_unique_id=old.hex(),
+                gap_seconds=gap,
+            )
+        ]
+        track.ghost = ""
+        if not clean and gap <= self.rules.drop_time + TFD_SLACK:
+            track.ghost = old.hex()
+            text = (
+                f"{track.name} was back before its old entry expired: the other members may keep a ghost "
+                f"of it ({track.ghost}) and send every message twice"
+            )
+            events.append(self._event(Kind.GHOST_SUSPECTED, track, now, text, member, old_unique_id=old.hex()))
+        return events
+
+    # -- what is odd about a member
+
+    def _strangeness(self, track: Track, member: Member, now: float) -> list[Event]:
+        rules = self.rules
+        if rules.domain is not None and member.domain != rules.domain:
+            text = f"{track.name} is of domain {_printable(member.domain)}, not {_printable(rules.domain)}"
+        elif rules.expected and not track.expected:
+            text = f"{track.name} is not an expected member"
+        else:
+            return []
+        return [self._event(Kind.STRANGER, track, now, text, member)]
+
+    def _mismatch(self, track: Track, now: float) -> list[Event]:
+        member, source = track.member, track.origin.source
+        mismatch = bool(source) and member is not None and member.host != source
+        news = mismatch and not track.mismatch
+        track.mismatch = mismatch
+        if not news:
+            return []
+        sender = host_text(source)
+        text = f"{track.name} is announced by {sender}, another address"
+        if track.name.startswith(("127.", "[::1]")):
+            text += ": a loopback address, no other host can reach it (address=auto and the host's own name?)"
+        return [self._event(Kind.ADDRESS_MISMATCH, track, now, text, source=sender)]
+
+    # -- asking
+
+    def take(self, address: bytes, answer: Answer, now: float) -> list[Event]:
+        """Take how a receiver took a question; return what changed."""
+        track = self._tracks.get(address)
+        if track is None:
+            return []
+        check = answer.check.value
+        track.checks[check] = track.checks.get(check, 0) + 1
+        if not answer.connected or answer.answered is False:
+            key = (check, answer.outcome.value)
+            track.failures[key] = track.failures.get(key, 0) + 1
+        before = track.answer
+        track.answer = answer
+        news = before is None or (before.connected, before.answered) != (answer.connected, answer.answered)
+        return (self._tell_answer(track, before, answer, now) if news else []) + self._tell_lost(track, now)
+
+    def _tell_answer(self, track: Track, before: Answer | None, answer: Answer, now: float) -> list[Event]:
+        if not answer.connected:
+            kind, text = (
+                Kind.RECEIVER_CLOSED,
+                f"the receiver of {track.name} takes no connection ({answer.outcome})",
+            )
+        elif answer.answered is False:
+            kind, text = Kind.RECEIVER_FROZEN, f"the receiver of {track.name} accepts but does not answer"
+        elif before is None:
+            return []
+        else:
+            kind, text = Kind.RECEIVER_ANSWERS, f"the receiver of {track.name} answers again"
+        if kind is Kind.RECEIVER_CLOSED and track.presence is Presence.LEFT:
+            return []  # a clean stop closes its receiver: no news
+        return [self._event(kind, track, now, text, outcome=answer.outcome.value, check=answer.check.value)]
+
+    def _tell_lost(self, track: Track, now: float) -> list[Event]:
+        if track.presence is not Presence.SILENT or track.lost_told or track.state() is not MemberState.LOST:
+            return []
+        track.lost_told = True
+        text = f"{track.name} is lost: not heard for {now - track.last_heard:.1f} s, its receiver closed, no goodbye"
+        return [self._event(Kind.LOST, track, now, text)]
+
+    # -- silence
+
+    def deadline(self) -> float | None:
+        """Return when ``tick`` next has something to say, if nothing is heard until then."""
+        rules = self.rules
+        waits = (
+            (self._present, rules.late_time),
+            (self._late, rules.drop_time),
+            (self._passing, rules.forget_after),
+            (self._gone, rules.forget_after),
+        )
+        return min((_head(queue).last_heard + wait for queue, wait in waits if queue), default=None)
+
+    def tick(self, now: float) -> list[Event]:
+        """Say what the silence until ``now`` means, each member at its own deadline."""
+        events: list[Event] = []
+        while self._present and (track := _head(self._present)).last_heard + self.rules.late_time <= now:
+            events += self._expire(track, Trigger.LATE_TIME, track.last_heard + self.rules.late_time)
+        while self._late and (track := _head(self._late)).last_heard + self.rules.drop_time <= now:
+            events += self._expire(track, Trigger.DROP_TIME, track.last_heard + self.rules.drop_time)
+        for queue in (self._passing, self._gone):
+            while queue and (track := _head(queue)).last_heard + self.rules.forget_after <= now:
+                events += self._forget(track, now)
+        return events
+
+    def _expire(self, track: Track, trigger: Trigger, now: float) -> list[Event]:
+        presence, kind = TRANSITIONS[track.presence, trigger]
+        self._move(track, presence, now)
+        if kind is None:
+            return []
+        return [self._told(kind, track, now, now - track.last_heard), *self._tell_lost(track, now)]
+
+    def _forget(self, track: Track, now: float) -> list[Event]:
+        self._queue(track.presence, track).pop(track.address)
+        if track.expected:
+            return []
+        del self._tracks[track.address]
+        return [self._event(Kind.FORGOTTEN, track, now, f"{track.name} is forgotten: gone for good")]
+
+    def _move(self, track: Track, presence: Presence, now: float) -> None:
+        """Change where a member stands, and the queue its next deadline waits in."""
+        if track.presence is not Presence.UNHEARD:
+            self._queue(track.presence, track).pop(track.address, None)
+        if presence is not track.presence:
+            track.presence = presence
+            track.since = now
+        track.steady = None
+        self._queue(presence, track)[track.address] = track
+
+    def _queue(self, presence: Presence, track: Track) -> _Queue:
+        if presence is Presence.PRESENT:
+            return self._present
+        if presence is Presence.LATE:
+            return self._late
+        return self._passing if track.heartbeats <= 1 and not track.expected else self._gone
+
+    # -- words
+
+    def _told(
+        self, kind: Kind, track: Track, now: float, gap: float, heartbeat: Heartbeat | None = None
+    ) -> Event:
+        text = _TOLD[kind].format(name=track.name, gap=gap)
+        member = heartbeat.member if heartbeat else None
+        return self._event(kind, track, now, text, member, **({"gap_seconds": gap} if track.member else {}))
+
+    def _event(
+        self,
+        kind: Kind,
+        track: Track | None,
+        at: float,
+        text: str,
+        member: Member | None = None,
+        /,
+        **values: str | float | bool,
+    ) -> Event:
+        member = member or (track.member if track else None)
+        return Event(
+            at=at,
+            kind=kind,
+            group=self.rules.name,
+            text=text,
+            member=track.name if track else "",
+            unique_id=member.unique_id.hex() if member else "",
+            values=values,
+        )
+
+
+_NOTHING: Final[list[Event]] = []
+_STEADY_PAYLOAD: Final = 1_024  # bytes: larger payloads are read afresh each time
+
+_TOLD: Final = {
+    Kind.JOINED: "{name} is heard",
+    Kind.LATE: "{name} is late: no heartbeat for {gap:.1f} s",
+    Kind.SILENT: "{name} is silent: no heartbeat for {gap:.1f} s, which is dropTime",
+    Kind.RETURNED: "{name} is heard again after {gap:.1f} s, the same process",
+    Kind.RECOVERED: "{name} has re-made its multicast socket (recovery): goodbye, then the same unique id",
+    Kind.CHANNEL_RESTARTED: "{name} restarted its channel, not its JVM: the same unique id, a new alive time",
+    Kind.BEATS_AFTER_GOODBYE: "{name} said goodbye and still beats: a forged goodbye, or a stop that failed",
+}
+
+
+def _begun_again(track: Track, heartbeat: Heartbeat, gap: float) -> Kind | None:
+    """Recognise, by the alive time, a recovery or a channel restart of the same unique id."""
+    alive_ms, before = heartbeat.alive_ms, track.alive_ms
+    if alive_ms >= EPOCH_LIKE_MS > before:
+        return Kind.RECOVERED
+    if 0 <= alive_ms < before and alive_ms / 1000 <= gap + START_SLACK and track.member is not None:
+        return Kind.CHANNEL_RESTARTED
+    return None
+
+
+def _head(queue: _Queue) -> Track:
+    return next(iter(queue.values()))
+
+
+def _printable(domain: bytes) -> str:
+    return repr(domain.decode("latin-1"))

@@ -1,0 +1,33 @@
+"""What a group's members are held against."""
+
+import msgspec
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """Settings of one group as the model needs them; durations in seconds.
+
+    ``expected`` names members ("10.0.0.1:4000"); ``expected_count`` stands alone when only a number is
+    known. ``asks`` tells that receivers are asked, so that silence can be told apart. ``capacity``
+    bounds the table; ``strangers_per_second`` bounds how many new members are taken in.
+    """
+
+    name: str = "228.0.0.4:45564"
+    frequency: float = 0.5
+    drop_time: float = 3.0
+    forget_after: float = 3600.0
+    expected: frozenset[str] = frozenset()
+    expected_count: int = 0
+    domain: bytes | None = None
+    asks: bool = True
+    capacity: int = 16_384
+    strangers_per_second: int = 2_000
+
+    @property
+    def late_time(self) -> float:
+        """t_late: three periods, or dropTime where that is shorter."""
+        return min(3 * self.frequency, self.drop_time)
+
+    @property
+    def stable_time(self) -> float:
+        """t_stable: how long a view must hold before it is believed."""
+        return max(2 * self.drop_time, 10.0)

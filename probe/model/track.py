@@ -1,0 +1,125 @@
+"""All that is known of one address (host:port), whoever lives there now."""
+
+from typing import Final
+
+import msgspec
+
+from probe.model.evidence import Answer, Evidence, MemberState, member_state
+from probe.model.presence import HEARD, Presence
+from protocols.heartbeat import Member
+
+LEARN: Final = 1 / 16
+"""Weight of one gap in the learned period and jitter."""
+SAMPLES: Final = 5
+"""Gaps after which a member's own period is known (their median)."""
+RIVALS: Final = 8
+"""Unique ids remembered per address; the one heard longest ago leaves first."""
+
+
+class Origin(msgspec.Struct, frozen=True, gc=False):
+    """Where a datagram came from: packed source address, arriving interface, IP TTL (-1: not known)."""
+
+    source: bytes = b""
+    interface: str = ""
+    ttl: int = -1
+
+
+NOWHERE: Final = Origin()
+
+
+class Track:
+    """What one address told, and what was found out about it; times in seconds of the model's clock.
+
+    ``steady`` is the member block that may come again by the short path of ``Membership.hear``; None
+    sends the next heartbeat the long way.
+    """
+
+    __slots__ = (
+        "address", "alive_ms", "answer", "checks", "clash_until", "closed", "deviation", "expected", "failures",
+        "first_heard", "flaps", "ghost", "heartbeats", "last_heard", "lost", "lost_told", "member", "mismatch",
+        "name", "not_asked", "origin", "period", "presence", "restarts_clean", "restarts_unclean", "returned_at", "rivals",
+        "samples", "since", "stall_seconds", "stalls", "steady",
+    )  # fmt: skip
+
+    def __init__(self, name: str, address: bytes, period: float, *, expected: bool = False) -> None:
+        self.name = name
+        self.address = address
+        self.expected = expected
+        self.member: Member | None = None
+        self.steady: Member | None = None
+        self.presence = Presence.UNHEARD
+        self.since = 0.0
+        self.alive_ms = 0
+        self.first_heard = self.last_heard = 0.0
+        self.returned_at: float | None = None
+        self.origin = NOWHERE
+        self.mismatch = False
+        self.ghost = ""
+        self.clash_until = 0.0
+        self.rivals: dict[bytes, float] = {}
+        self.period = period
+        self.deviation = 0.0
+        self.samples: list[float] = []
+        self.heartbeats = self.lost = self.stalls = self.flaps = 0
+        self.restarts_clean = self.restarts_unclean = 0
+        self.stall_seconds = 0.0
+        self.answer: Answer | None = None
+        self.closed: bool | None = None
+        self.lost_told = False
+        self.not_asked = ""
+        self.checks: dict[str, int] = {}
+        self.failures: dict[tuple[str, str], int] = {}
+
+    @property
+    def unique_id(self) -> bytes:
+        """The unique id of who lives here now, empty when nobody was heard."""
+        return self.member.unique_id if self.member else b""
+
+    @property
+    def fresh_answer(self) -> Answer | None:
+        """The last answer, if it says anything of now: of a silent member only one from after its last beat."""
+        answer = self.answer
+        if answer is None or self.presence in HEARD or answer.asked_at >= self.last_heard:
+            return answer
+        return None
+
+    def evidence(self, *, fit: bool = True) -> Evidence:
+        """Return the bits that the member's state rests on."""
+        answer = self.fresh_answer
+        return Evidence(
+            fit=fit,
+            ever=self.member is not None,
+            goodbye=self.presence is Presence.LEFT,
+            heard=self.presence in HEARD,
+            late=self.presence is Presence.LATE,
+            connected=answer.connected if answer else None,
+            answered=answer.answered if answer else None,
+        )
+
+    def state(self, *, fit: bool = True) -> MemberState:
+        """Return what this vantage may say of the member."""
+        return member_state(self.evidence(fit=fit))
+
+    def learn(self, gap: float) -> None:
+        """Take one gap in time into the member's period and jitter."""
+        error = gap - self.period
+        self.period += error * LEARN
+        self.deviation += (abs(error) - self.deviation) * LEARN
+
+    def sample(self, gap: float) -> None:
+        """Collect the first gaps; their median is the member's own period, whatever the group's frequency."""
+        self.samples.append(gap)
+        if len(self.samples) == SAMPLES:
+            self.period = sorted(self.samples)[SAMPLES // 2]
+
+    @property
+    def learned(self) -> bool:
+        """Whether the member's period is known."""
+        return len(self.samples) >= SAMPLES
+
+    def remember_rival(self, unique_id: bytes, last_heard: float) -> None:
+        """Keep who lived here before, at most ``RIVALS`` of them."""
+        self.rivals.pop(unique_id, None)
+        if len(self.rivals) >= RIVALS:
+            del self.rivals[next(iter(self.rivals))]
+        self.rivals[unique_id] = last_heard

@@ -1,0 +1,263 @@
+"""What this vantage sees, frozen: the one value that metrics, API, page, STATUS and peers are made from.
+
+All times in it are unix seconds. ``/api/v1/view`` is this, as JSON.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+import msgspec
+
+from probe.model.judge import Judge
+from probe.model.membership import BUCKETS
+from probe.model.presence import HEARD
+from probe.model.rules import Rules
+from probe.model.track import Track
+from probe.model.watch import Watch
+from protocols.heartbeat import EPOCH_LIKE_MS, host_text
+
+
+class ReceiverView(msgspec.Struct, frozen=True):
+    """The last answer of a member's receiver, and how many questions failed for which reason.
+
+    ``failures`` holds (check, reason, count); ``not_asked`` says why no question is put, if none is.
+    """
+
+    check: str | None = None
+    outcome: str | None = None
+    connected: bool | None = None
+    answered: bool | None = None
+    asked_at: float | None = None
+    connect_seconds: float | None = None
+    answer_seconds: float | None = None
+    checks: dict[str, int] = {}
+    failures: list[tuple[str, str, int]] = []
+    not_asked: str | None = None
+
+
+class MemberView(msgspec.Struct, frozen=True):
+    """One member as seen from here; ``unique_id`` and ``domain`` are lower-case hex."""
+
+    member: str
+    state: str
+    since: float
+    up: bool
+    expected: bool
+    unique_id: str
+    domain: str
+    source: str
+    interface: str
+    secure_port: int
+    udp_port: int
+    ttl: int
+    oddities: list[str]
+    first_heartbeat: float | None
+    last_heartbeat: float | None
+    age_seconds: float | None
+    start: float | None
+    alive_ms: int
+    heartbeats: int
+    heartbeats_lost: int
+    stalls: int
+    stall_seconds: float
+    restarts_clean: int
+    restarts_unclean: int
+    flaps: int
+    period_seconds: float
+    address_mismatch: bool
+    ghost: str
+    rivals: list[str]
+    receiver: ReceiverView
+
+
+class VerdictView(msgspec.Struct, frozen=True):
+    """The verdict: state, since when, the sentence, members alive of those wanted, members per state."""
+
+    state: str
+    since: float
+    sentence: str
+    alive: int
+    wanted: int
+    counts: dict[str, int]
+
+
+class GapView(msgspec.Struct, frozen=True):
+    """Histogram of the gaps between heartbeats: upper bounds (s), counts (one more for all above), sum (s)."""
+
+    bounds: list[float]
+    counts: list[int]
+    sum: float
+
+
+class GroupView(msgspec.Struct, frozen=True):
+    """One group as seen from here."""
+
+    group: str
+    address: str
+    port: int
+    frequency_seconds: float
+    drop_time_seconds: float
+    joined: dict[str, bool]
+    receive_buffer: int
+    receive_drops: int
+    datagrams: dict[str, int]
+    malformed: list[tuple[str, str, int]]
+    overflow: int
+    expected: int
+    view_hash: int
+    view_incarnation_hash: int
+    fit: bool
+    unfit: list[str]
+    verdict: VerdictView
+    gaps: GapView
+    members: list[MemberView]
+
+
+class ProbeView(msgspec.Struct, frozen=True):
+    """Everything this probe sees, at ``time``."""
+
+    version: str
+    time: float
+    started: float
+    ready: bool
+    fit: bool
+    unfit: list[str]
+    loop_lag_seconds: float
+    groups: list[GroupView]
+
+
+class Joined(msgspec.Struct, frozen=True):
+    """How a group's sockets stand: address and port, interface to joined, granted buffer (bytes), drops."""
+
+    address: str
+    port: int
+    interfaces: dict[str, bool] = {}
+    receive_buffer: int = 0
+    receive_drops: int = 0
+
+
+def clock_text(offset: float) -> Callable[[float], str]:
+    """Return what writes a time of the model's clock as local wall time; ``offset`` is unix minus model."""
+
+    def write(at: float) -> str:
+        return datetime.fromtimestamp(at + offset).astimezone().strftime("%H:%M:%S")
+
+    return write
+
+
+def view_group(watch: Watch, joined: Joined, now: float, offset: float) -> GroupView:
+    """Freeze one group; ``offset`` is unix time minus the model's clock."""
+    rules, membership = watch.rules, watch.membership
+    unfit = [reason.value for reason in watch.fitness.reasons(now)]
+    up = [track for track in membership if track.presence in HEARD]
+    return GroupView(
+        group=rules.name,
+        address=joined.address,
+        port=joined.port,
+        frequency_seconds=rules.frequency,
+        drop_time_seconds=rules.drop_time,
+        joined=joined.interfaces,
+        receive_buffer=joined.receive_buffer,
+        receive_drops=joined.receive_drops,
+        datagrams=dict(watch.datagrams),
+        malformed=[(*key, count) for key, count in watch.malformed.items()],
+        overflow=membership.overflow,
+        expected=_expected(rules),
+        view_hash=_hash(track.name for track in up),
+        view_incarnation_hash=_hash(
+            f"{track.name}#{unique_id.hex()}" for track in up for unique_id in _incarnations(track, now, rules)
+        ),
+        fit=not unfit,
+        unfit=unfit,
+        verdict=_view_verdict(watch.judge, offset),
+        gaps=GapView(
+            [bound * rules.frequency for bound in BUCKETS], list(membership.gaps), membership.gap_seconds
+        ),
+        members=[view_member(track, now, offset, fit=not unfit) for track in membership],
+    )
+
+
+def view_member(track: Track, now: float, offset: float, *, fit: bool) -> MemberView:
+    """Freeze one member."""
+    member, heard = track.member, track.first_heard > 0 or track.heartbeats > 0
+    return MemberView(
+        member=track.name,
+        state=track.state(fit=fit).value,
+        since=track.since + offset,
+        up=track.presence in HEARD,
+        expected=track.expected,
+        unique_id=track.unique_id.hex(),
+        domain=member.domain.hex() if member else "",
+        source=host_text(track.origin.source) if track.origin.source else "",
+        interface=track.origin.interface,
+        secure_port=member.secure_port if member else -1,
+        udp_port=member.udp_port if member else -1,
+        ttl=track.origin.ttl,
+        oddities=[oddity.value for oddity in member.oddities] if member else [],
+        first_heartbeat=track.first_heard + offset if heard else None,
+        last_heartbeat=track.last_heard + offset if heard else None,
+        age_seconds=now - track.last_heard if heard else None,
+        start=track.last_heard + offset - track.alive_ms / 1000
+        if heard and 0 <= track.alive_ms < EPOCH_LIKE_MS
+        else None,
+        alive_ms=track.alive_ms,
+        heartbeats=track.heartbeats,
+        heartbeats_lost=track.lost,
+        stalls=track.stalls,
+        stall_seconds=track.stall_seconds,
+        restarts_clean=track.restarts_clean,
+        restarts_unclean=track.restarts_unclean,
+        flaps=track.flaps,
+        period_seconds=track.period,
+        address_mismatch=track.mismatch,
+        ghost=track.ghost,
+        rivals=[unique_id.hex() for unique_id in track.rivals],
+        receiver=_view_receiver(track, offset),
+    )
+
+
+def _view_receiver(track: Track, offset: float) -> ReceiverView:
+    answer = track.answer
+    failures = [(*key, count) for key, count in track.failures.items()]
+    if answer is None:
+        return ReceiverView(checks=dict(track.checks), failures=failures, not_asked=track.not_asked or None)
+    return ReceiverView(
+        check=answer.check.value,
+        outcome=answer.outcome.value,
+        connected=answer.connected,
+        answered=answer.answered,
+        asked_at=answer.asked_at + offset,
+        connect_seconds=answer.connect_seconds,
+        answer_seconds=answer.answer_seconds,
+        checks=dict(track.checks),
+        failures=failures,
+        not_asked=track.not_asked or None,
+    )
+
+
+def _view_verdict(judge: Judge, offset: float) -> VerdictView:
+    verdict = judge.verdict
+    return VerdictView(
+        state=verdict.state.value,
+        since=verdict.since + offset,
+        sentence=verdict.sentence(clock_text(offset)),
+        alive=verdict.alive,
+        wanted=verdict.wanted,
+        counts={state.value: count for state, count in verdict.counts.items()},
+    )
+
+
+def _expected(rules: Rules) -> int:
+    return max(rules.expected_count, len(rules.expected))
+
+
+def _incarnations(track: Track, now: float, rules: Rules) -> list[bytes]:
+    """Return every unique id heard on the address within dropTime: more than one in a clash."""
+    rivals = [rival for rival, heard in track.rivals.items() if track.clash_until > now > heard]
+    return [track.unique_id, *(rival for rival in rivals if now - track.rivals[rival] < rules.drop_time)]
+
+
+def _hash(names: Iterable[str]) -> int:
+    """Return the first 48 bits of SHA-256 over the sorted names, joined by newlines."""
+    return int.from_bytes(hashlib.sha256("\n".join(sorted(names)).encode()).digest()[:6], "big")

@@ -1,0 +1,142 @@
+"""One group as one vantage sees it: datagrams and answers in, events and a verdict out.
+
+The daemon, ``replay`` and the benchmarks all drive this, each under its own clock.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+from protocols.frame import HEADER
+
+from probe.model.events import Event, Kind
+from probe.model.evidence import Answer
+from probe.model.fitness import Fitness
+from probe.model.judge import Judge
+from probe.model.membership import Membership
+from probe.model.rules import Rules
+from probe.model.track import Origin
+from protocols.heartbeat import Decoder, host_text, is_heartbeat
+from protocols.malformed import Effect, Malformed
+
+Datagram = tuple[bytes, float, Origin]
+"""Bytes, arrival (seconds of the model's clock), and where they came from."""
+
+HARM_TOLD_EVERY: Final = 10.0
+"""seconds between two events about harmful datagrams of one effect."""
+JUDGED_EVERY: Final = 0.1
+"""seconds between two judgements while events keep coming."""
+
+
+class Watch:
+    """Watches one group. ``now`` never goes back; every method returns what happened."""
+
+    def __init__(self, rules: Rules, now: float, fitness: Fitness | None = None) -> None:
+        self.rules = rules
+        self.fitness = fitness or Fitness(rules.drop_time, now)
+        self.membership = Membership(rules)
+        self.judge = Judge(now)
+        self.decoder = Decoder()
+        self.datagrams = Counter[str](
+            {"heartbeat": 0, "goodbye": 0, "broadcast": 0, "malformed": 0, "foreign": 0}
+        )
+        self.malformed = Counter[tuple[str, str]]()
+        self._harm_told_at: dict[Effect, float] = {}
+        self._judge_at: float | None = now
+        self._assessed_at = float("-inf")
+
+    def adopt(self, rules: Rules, now: float) -> None:
+        """Take new settings; the members known stay."""
+        self.rules = rules
+        self.membership.adopt(rules)
+        self._judge_at = now
+
+    def receive(self, datagrams: Iterable[Datagram]) -> list[Event]:
+        """Take a batch: members already known first, then strangers as far as their budget goes."""
+        recall, hear = self.decoder.recall, self.membership.hear
+        events: list[Event] = []
+        unknown: list[Datagram] = []
+        known = 0
+        for datagram in datagrams:
+            heartbeat = recall(datagram[0])
+            if heartbeat is None:
+                unknown.append(datagram)
+            else:
+                known += 1
+                if news := hear(heartbeat, datagram[1], datagram[2]):
+                    events += news
+        self.datagrams["heartbeat"] += known
+        for data, at, origin in unknown:
+            events += self._receive_unknown(data, at, origin)
+        return self._noted(events)
+
+    def _receive_unknown(self, data: bytes, at: float, origin: Origin) -> list[Event]:
+        if not is_heartbeat(data):
+            self.datagrams["broadcast" if data.startswith(HEADER) else "foreign"] += 1
+            return []
+        if not self.membership.budget.take(at):
+            self.datagrams["heartbeat"] += 1
+            return self.membership.refuse(at, origin)
+        try:
+            heartbeat = self.decoder.learn(data)
+        except Malformed as refused:
+            return self._refuse(refused, at, origin)
+        if heartbeat.member.is_goodbye:
+            self.datagrams["goodbye"] += 1
+        else:
+            self.datagrams["heartbeat"] += 1
+        return self.membership.hear(heartbeat, at, origin)
+
+    def _refuse(self, refused: Malformed, at: float, origin: Origin) -> list[Event]:
+        self.datagrams["malformed"] += 1
+        self.malformed[refused.reason.value, refused.effect.value] += 1
+        if (
+            refused.effect is Effect.IGNORED
+            or at - self._harm_told_at.get(refused.effect, -1e9) < HARM_TOLD_EVERY
+        ):
+            return []
+        self._harm_told_at[refused.effect] = at
+        source = host_text(origin.source) if origin.source else "an unknown source"
+        text = f"a datagram from {source} is malformed ({refused.reason}): {_HARM[refused.effect]}"
+        values = {"reason": refused.reason.value, "effect": refused.effect.value, "source": source}
+        return [Event(at, Kind.HARMFUL_DATAGRAM, self.rules.name, text, values=values)]  # type: ignore[arg-type]
+
+    def take(self, address: bytes, answer: Answer, now: float) -> list[Event]:
+        """Take how a member's receiver took a question."""
+        return self._noted(self.membership.take(address, answer, now))
+
+    def tick(self, now: float) -> list[Event]:
+        """Let silence speak; judge anew where something changed. Call after what was received is taken."""
+        events = self._noted(self.membership.tick(now))
+        if self._judge_at is not None and self._judge_at <= now:
+            events += self.assess(now)
+        return events
+
+    def assess(self, now: float) -> list[Event]:
+        """Judge now."""
+        self._assessed_at = now
+        events = self.judge.judge(self.rules, self.membership, now, self.fitness.reasons(now))
+        moments = (self.judge.deadline(self.rules, self.membership, now), self.fitness.deadline(now))
+        self._judge_at = min((moment for moment in moments if moment is not None), default=None)
+        return events
+
+    def deadline(self) -> float | None:
+        """Return when ``tick`` is due next."""
+        moments = (self.membership.deadline(), self._judge_at)
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def unsettle(self, now: float) -> None:
+        """Have the verdict judged anew at the next tick (fitness changed)."""
+        self._judge_at = now
+
+    def _noted(self, events: list[Event]) -> list[Event]:
+        if events:
+            soon = max(events[-1].at, self._assessed_at + JUDGED_EVERY)
+            self._judge_at = soon if self._judge_at is None else min(self._judge_at, soon)
+        return events
+
+
+_HARM: Final = {
+    Effect.STALLS: "every Tomcat that hears it is deaf for 500 ms and logs a WARN",
+    Effect.KILLS: "every Tomcat that hears it loses its membership receiver thread and stays deaf until restarted",
+}
