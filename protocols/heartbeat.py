@@ -7,10 +7,22 @@ The grammar below is the only parser. A member repeats the same bytes but for it
 import ipaddress
 import struct
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
-from construct import Bytes, Const, Construct, Int8sb, Int32sb, Int64sb, Prefixed, StreamError, Struct, stream_read
+from construct import (
+    Bytes,
+    Const,
+    Construct,
+    Int8sb,
+    Int32sb,
+    Int64sb,
+    Prefixed,
+    StreamError,
+    Struct,
+    stream_read,
+)
 
 from protocols.malformed import Effect, Malformed, Reason, check_length
 
@@ -149,6 +161,7 @@ class Heartbeat(msgspec.Struct, frozen=True, gc=False):
         return (*self.member.oddities, odd)
 
 
+@lru_cache(maxsize=16_384)
 def host_text(host: bytes) -> str:
     """Return "10.0.0.1" or "2001:db8::7"; a host of any other length as hex after "0x"."""
     if len(host) in {4, 16}:
@@ -184,7 +197,9 @@ def parse(data: bytes) -> Heartbeat:
             raise
         raise Malformed(Reason.BEGIN_MARKER) from refused  # to a current Tomcat it is no member block
     alive_ms = fields.pop("alive_ms")
-    return Heartbeat(Member(**fields, layout=layout, oddities=_oddities(data, layout, fields, end, fields_end)), alive_ms)
+    return Heartbeat(
+        Member(**fields, layout=layout, oddities=_oddities(data, layout, fields, end, fields_end)), alive_ms
+    )
 
 
 def _envelope(data: bytes, layout: Layout) -> tuple[int, int]:
@@ -289,7 +304,8 @@ class Decoder:
         """Read one datagram by the grammar and remember its member."""
         heartbeat = parse(data)
         member = heartbeat.member
-        if len(data) <= self.longest and member.layout is Layout.CURRENT and _alive_stands_apart(data):
+        lasting = member.layout is Layout.CURRENT and not member.is_goodbye
+        if lasting and len(data) <= self.longest and _alive_stands_apart(data):
             self._remember(data[:14] + data[22:], member)
         return heartbeat
 

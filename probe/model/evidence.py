@@ -30,6 +30,7 @@ class Outcome(StrEnum):
 
 CONNECT_FAILED: Final = frozenset({Outcome.REFUSED, Outcome.CONNECT_TIMEOUT, Outcome.UNREACHABLE})
 ANSWER_GIVEN: Final = frozenset({Outcome.ANSWERED, Outcome.FAIL_ACK})
+_SERVES: Final = ANSWER_GIVEN | {Outcome.CONNECTED}
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
@@ -48,6 +49,11 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     def connected(self) -> bool:
         """Bit C: the TCP connect succeeded."""
         return self.outcome not in CONNECT_FAILED
+
+    @property
+    def serves(self) -> bool:
+        """Whether nothing failed, as far as was asked."""
+        return self.outcome in _SERVES
 
     @property
     def answered(self) -> bool | None:

@@ -6,6 +6,7 @@ All times in it are unix seconds. ``/api/v1/view`` is this, as JSON.
 import hashlib
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
@@ -18,7 +19,7 @@ from probe.model.watch import Watch
 from protocols.heartbeat import EPOCH_LIKE_MS, host_text
 
 
-class ReceiverView(msgspec.Struct, frozen=True):
+class ReceiverView(msgspec.Struct, frozen=True, gc=False):
     """The last answer of a member's receiver, and how many questions failed for which reason.
 
     ``failures`` holds (check, reason, count); ``not_asked`` says why no question is put, if none is.
@@ -32,11 +33,11 @@ class ReceiverView(msgspec.Struct, frozen=True):
     connect_seconds: float | None = None
     answer_seconds: float | None = None
     checks: dict[str, int] = {}
-    failures: list[tuple[str, str, int]] = []
+    failures: tuple[tuple[str, str, int], ...] = ()
     not_asked: str | None = None
 
 
-class MemberView(msgspec.Struct, frozen=True):
+class MemberView(msgspec.Struct, frozen=True, gc=False):
     """One member as seen from here; ``unique_id`` and ``domain`` are lower-case hex."""
 
     member: str
@@ -51,7 +52,7 @@ class MemberView(msgspec.Struct, frozen=True):
     secure_port: int
     udp_port: int
     ttl: int
-    oddities: list[str]
+    oddities: tuple[str, ...]
     first_heartbeat: float | None
     last_heartbeat: float | None
     age_seconds: float | None
@@ -67,11 +68,11 @@ class MemberView(msgspec.Struct, frozen=True):
     period_seconds: float
     address_mismatch: bool
     ghost: str
-    rivals: list[str]
+    rivals: tuple[str, ...]
     receiver: ReceiverView
 
 
-class VerdictView(msgspec.Struct, frozen=True):
+class VerdictView(msgspec.Struct, frozen=True, gc=False):
     """The verdict: state, since when, the sentence, members alive of those wanted, members per state."""
 
     state: str
@@ -82,7 +83,7 @@ class VerdictView(msgspec.Struct, frozen=True):
     counts: dict[str, int]
 
 
-class GapView(msgspec.Struct, frozen=True):
+class GapView(msgspec.Struct, frozen=True, gc=False):
     """Histogram of the gaps between heartbeats: upper bounds (s), counts (one more for all above), sum (s)."""
 
     bounds: list[float]
@@ -90,7 +91,7 @@ class GapView(msgspec.Struct, frozen=True):
     sum: float
 
 
-class GroupView(msgspec.Struct, frozen=True):
+class GroupView(msgspec.Struct, frozen=True, gc=False):
     """One group as seen from here."""
 
     group: str
@@ -114,7 +115,7 @@ class GroupView(msgspec.Struct, frozen=True):
     members: list[MemberView]
 
 
-class ProbeView(msgspec.Struct, frozen=True):
+class ProbeView(msgspec.Struct, frozen=True, gc=False):
     """Everything this probe sees, at ``time``."""
 
     version: str
@@ -127,7 +128,7 @@ class ProbeView(msgspec.Struct, frozen=True):
     groups: list[GroupView]
 
 
-class Joined(msgspec.Struct, frozen=True):
+class Joined(msgspec.Struct, frozen=True, gc=False):
     """How a group's sockets stand: address and port, interface to joined, granted buffer (bytes), drops."""
 
     address: str
@@ -146,8 +147,13 @@ def clock_text(offset: float) -> Callable[[float], str]:
     return write
 
 
-def view_group(watch: Watch, joined: Joined, now: float, offset: float) -> GroupView:
-    """Freeze one group; ``offset`` is unix time minus the model's clock."""
+def view_group(
+    watch: Watch, joined: Joined, now: float, offset: float, members: list[MemberView] | None = None
+) -> GroupView:
+    """Freeze one group; ``offset`` is unix time minus the model's clock.
+
+    ``members`` may have been frozen before, a slice at a time, where the loop must not wait for thousands.
+    """
     rules, membership = watch.rules, watch.membership
     unfit = [reason.value for reason in watch.fitness.reasons(now)]
     up = [track for track in membership if track.presence in HEARD]
@@ -174,8 +180,13 @@ def view_group(watch: Watch, joined: Joined, now: float, offset: float) -> Group
         gaps=GapView(
             [bound * rules.frequency for bound in BUCKETS], list(membership.gaps), membership.gap_seconds
         ),
-        members=[view_member(track, now, offset, fit=not unfit) for track in membership],
+        members=members if members is not None else view_members(membership, now, offset, fit=not unfit),
     )
+
+
+def view_members(tracks: Iterable[Track], now: float, offset: float, *, fit: bool) -> list[MemberView]:
+    """Freeze some members."""
+    return [view_member(track, now, offset, fit=fit) for track in tracks]
 
 
 def view_member(track: Track, now: float, offset: float, *, fit: bool) -> MemberView:
@@ -194,7 +205,7 @@ def view_member(track: Track, now: float, offset: float, *, fit: bool) -> Member
         secure_port=member.secure_port if member else -1,
         udp_port=member.udp_port if member else -1,
         ttl=track.origin.ttl,
-        oddities=[oddity.value for oddity in member.oddities] if member else [],
+        oddities=tuple(oddity.value for oddity in member.oddities) if member and member.oddities else (),
         first_heartbeat=track.first_heard + offset if heard else None,
         last_heartbeat=track.last_heard + offset if heard else None,
         age_seconds=now - track.last_heard if heard else None,
@@ -212,16 +223,18 @@ def view_member(track: Track, now: float, offset: float, *, fit: bool) -> Member
         period_seconds=track.period,
         address_mismatch=track.mismatch,
         ghost=track.ghost,
-        rivals=[unique_id.hex() for unique_id in track.rivals],
+        rivals=tuple(unique_id.hex() for unique_id in track.rivals) if track.rivals else (),
         receiver=_view_receiver(track, offset),
     )
 
 
+_NOT_ASKED: Final = ReceiverView()
+
+
 def _view_receiver(track: Track, offset: float) -> ReceiverView:
     answer = track.answer
-    failures = [(*key, count) for key, count in track.failures.items()]
     if answer is None:
-        return ReceiverView(checks=dict(track.checks), failures=failures, not_asked=track.not_asked or None)
+        return ReceiverView(not_asked=track.not_asked) if track.not_asked else _NOT_ASKED
     return ReceiverView(
         check=answer.check.value,
         outcome=answer.outcome.value,
@@ -231,7 +244,7 @@ def _view_receiver(track: Track, offset: float) -> ReceiverView:
         connect_seconds=answer.connect_seconds,
         answer_seconds=answer.answer_seconds,
         checks=dict(track.checks),
-        failures=failures,
+        failures=tuple((*key, count) for key, count in track.failures.items()),
         not_asked=track.not_asked or None,
     )
 

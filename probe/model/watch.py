@@ -25,7 +25,8 @@ Datagram = tuple[bytes, float, Origin]
 HARM_TOLD_EVERY: Final = 10.0
 """seconds between two events about harmful datagrams of one effect."""
 JUDGED_EVERY: Final = 0.1
-"""seconds between two judgements while events keep coming."""
+"""seconds between two judgements while events keep coming, and what each member adds to it."""
+JUDGED_EVERY_PER_MEMBER: Final = 0.0001
 
 
 class Watch:
@@ -131,7 +132,8 @@ class Watch:
 
     def _noted(self, events: list[Event]) -> list[Event]:
         if events:
-            soon = max(events[-1].at, self._assessed_at + JUDGED_EVERY)
+            pause = JUDGED_EVERY + len(self.membership) * JUDGED_EVERY_PER_MEMBER
+            soon = max(events[-1].at, self._assessed_at + pause)
             self._judge_at = soon if self._judge_at is None else min(self._judge_at, soon)
         return events
 
