@@ -267,8 +267,10 @@ def _expected(rules: Rules) -> int:
 
 def _incarnations(track: Track, now: float, rules: Rules) -> list[bytes]:
     """Return every unique id heard on the address within dropTime: more than one in a clash."""
-    rivals = [rival for rival, heard in track.rivals.items() if track.clash_until > now > heard]
-    return [track.unique_id, *(rival for rival in rivals if now - track.rivals[rival] < rules.drop_time)]
+    if track.clash_until <= now:
+        return [track.unique_id]
+    live = [rival for rival, heard in track.rivals.items() if now - heard < rules.drop_time]
+    return [track.unique_id, *live]
 
 
 def _hash(names: Iterable[str]) -> int:
