@@ -63,17 +63,25 @@ class Oddity(StrEnum):
     ALIVE_NEGATIVE = "alive-negative"
 
 
-class _Sized(Construct):  # type: ignore[misc]  # construct is untyped
+class Sized(Construct):  # type: ignore[misc]  # construct is untyped
     """Bytes after their length; the length is refused for ``reason`` before anything is read."""
 
-    def __init__(self, length: Construct, reason: Reason) -> None:
+    def __init__(
+        self,
+        length: Construct,
+        reason: Reason,
+        *,
+        negative: Effect = Effect.STALLS,
+        huge: Effect = Effect.KILLS,
+    ) -> None:
         super().__init__()
         self.length = length
         self.reason = reason
+        self.effects = {"negative": negative, "huge": huge}
 
     def _parse(self, stream: Any, context: Any, path: str) -> bytes:
         length = self.length._parsereport(stream, context, path)  # noqa: SLF001  # construct's own seam
-        check_length(length, _left(stream), self.reason)
+        check_length(length, _left(stream), self.reason, **self.effects)
         return stream_read(stream, length, path)  # type: ignore[no-any-return]
 
     def _build(self, obj: bytes, stream: Any, context: Any, path: str) -> bytes:
@@ -96,11 +104,11 @@ def _fields(*udp_port: Construct) -> Construct:
         "port" / Int32sb,
         "secure_port" / Int32sb,
         *udp_port,
-        "host" / _Sized(Int8sb, Reason.HOST_LENGTH),
-        "command" / _Sized(Int32sb, Reason.COMMAND_LENGTH),
-        "domain" / _Sized(Int32sb, Reason.DOMAIN_LENGTH),
+        "host" / Sized(Int8sb, Reason.HOST_LENGTH),
+        "command" / Sized(Int32sb, Reason.COMMAND_LENGTH),
+        "domain" / Sized(Int32sb, Reason.DOMAIN_LENGTH),
         "unique_id" / Bytes(16),
-        "payload" / _Sized(Int32sb, Reason.PAYLOAD_LENGTH),
+        "payload" / Sized(Int32sb, Reason.PAYLOAD_LENGTH),
     )
 
 
@@ -176,7 +184,7 @@ def address_name(host: bytes, port: int) -> str:
 
 
 def is_heartbeat(data: bytes) -> bool:
-    """Ask for the magic before the grammar: does this claim to be a member block of any layout?"""
+    """Tell by the magic whether this claims to be a member block, of any layout."""
     return data.startswith(LEGACY_BEGIN)
 
 

@@ -16,11 +16,11 @@ class Reason(StrEnum):
     COMMAND_LENGTH = "command-length"
     DOMAIN_LENGTH = "domain-length"
     PAYLOAD_LENGTH = "payload-length"
+    FRAME_HEADER = "frame-header"
     FRAME_LENGTH = "frame-length"
     FRAME_FOOTER = "frame-footer"
     MESSAGE_ID_LENGTH = "message-id-length"
     MEMBER_LENGTH = "member-length"
-    MEMBER_BLOCK = "member-block"
     MESSAGE_LENGTH = "message-length"
 
 
@@ -39,7 +39,7 @@ LETHAL_LENGTH: Final = 64 * 2**20
 """bytes: ``new byte[n]`` from here on can exceed the heap of a small Tomcat (``-Xmx128m``)."""
 
 
-class Malformed(ValueError):
+class Malformed(ValueError):  # noqa: N818  # the bytes are, nobody here erred
     """The bytes were refused for ``reason``; on a Tomcat they have ``effect``."""
 
     def __init__(self, reason: Reason, effect: Effect = Effect.IGNORED) -> None:
@@ -48,14 +48,21 @@ class Malformed(ValueError):
         self.effect = effect
 
 
-def check_length(length: int, available: int, reason: Reason) -> None:
+def check_length(
+    length: int,
+    available: int,
+    reason: Reason,
+    *,
+    negative: Effect = Effect.STALLS,
+    huge: Effect = Effect.KILLS,
+) -> None:
     """Refuse a length field before anything is allocated for it.
 
-    The effects are those of ``new byte[length]`` and ``System.arraycopy`` in ``MemberImpl.getMember``:
-    a negative length stalls, one that fits the heap but not the array is ignored, a huge one kills.
+    The effects are those of ``new byte[length]`` and ``System.arraycopy``, as ``MemberImpl.getMember`` uses
+    them: a negative length stalls, one that fits the heap but not the array is ignored, a huge one kills.
     """
     if 0 <= length <= available:
         return
     if length < 0:
-        raise Malformed(reason, Effect.STALLS)
-    raise Malformed(reason, Effect.KILLS if length >= LETHAL_LENGTH else Effect.IGNORED)
+        raise Malformed(reason, negative)
+    raise Malformed(reason, huge if length >= LETHAL_LENGTH else Effect.IGNORED)
