@@ -97,7 +97,7 @@ class Station:
     # -- time
 
     def arm(self) -> None:
-        """Wake at the watch's next deadline. Heartbeats only push it out: the timer re-arms when it is early."""
+        """Wake at the watch's next deadline. Heartbeats only push it out: a timer that is early re-arms."""
         deadline = self.watch.deadline()
         if deadline is None:
             return
