@@ -1,0 +1,133 @@
+"""Asks the receivers of a group's members in their turns, within the allowed networks and ports."""
+
+import asyncio
+import ipaddress
+import random
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from probe.config import ReceiverCheck
+from probe.model.evidence import Answer, Check
+from probe.model.presence import Presence
+from probe.model.track import Track
+from probe.sensors.receiver import Question, ask
+from probe.sensors.schedule import Schedule
+from protocols.heartbeat import host_text
+
+IN_FLIGHT: Final = 64
+"""questions at one time, over all members."""
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Receivers:
+    """One group's questions. ``take`` gets every answer; ``on_link`` gives the networks this host is on."""
+
+    def __init__(
+        self,
+        check: ReceiverCheck,
+        take: Callable[[bytes, Answer], None],
+        on_link: Callable[[], Iterable[Network]],
+    ) -> None:
+        self.check = check
+        self._take = take
+        self._on_link = on_link
+        self._schedule = Schedule(check.interval, random.Random())  # noqa: S311  # jitter is no secret
+        self._tracks: dict[bytes, Track] = {}
+        self._changed = asyncio.Event()
+        self._places = asyncio.Semaphore(IN_FLIGHT)
+
+    @property
+    def level(self) -> Check | None:
+        """The check in force; None when receivers are not asked. ``auto`` alone is a connect."""
+        return {"off": None, "ack": Check.ACK}.get(self.check.level, Check.CONNECT)
+
+    def follow(self, track: Track) -> None:
+        """Take up a member that is new or changed, or let one go that said goodbye."""
+        known = track.address in self._tracks
+        if track.presence is Presence.LEFT or self.level is None:
+            self.forget(track.address)
+        elif not known:
+            track.not_asked = self.refusal(track)
+            if not track.not_asked:
+                self._tracks[track.address] = track
+                self._schedule.add(track.address, time.monotonic())
+                self._changed.set()
+
+    def forget(self, address: bytes) -> None:
+        """Ask it no more."""
+        self._tracks.pop(address, None)
+        self._schedule.remove(address)
+
+    def refusal(self, track: Track) -> str:
+        """Say why a member is not asked; nothing when it may be."""
+        host, _, port = track.name.rpartition(":")
+        try:
+            address = ipaddress.ip_address(host.strip("[]"))
+        except ValueError:
+            return f"{host} is no address that can be asked"
+        low, high = self.check.allowed_ports
+        if not low <= int(port) <= high:
+            return f"port {port} is outside allowed_ports {low}-{high}"
+        if not any(address in network for network in self._allowed()):
+            return f"{address} is outside allowed_networks {', '.join(self.check.allowed_networks)}"
+        return ""
+
+    def _allowed(self) -> Iterable[Network]:
+        for text in self.check.allowed_networks:
+            if text == "on-link":
+                yield from self._on_link()
+            else:
+                yield ipaddress.ip_network(text, strict=False)
+
+    def urge(self, address: bytes) -> None:
+        """Ask this member now, or as soon as its pause is over."""
+        self._schedule.urge(address, time.monotonic())
+        self._changed.set()
+
+    def heard_again(self, address: bytes) -> None:
+        """Forget the pauses of a member that beats again."""
+        self._schedule.heard_again(address, time.monotonic())
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        async with asyncio.TaskGroup() as questions:
+            while True:
+                await self._until_due()
+                for address in self._schedule.due(time.monotonic()):
+                    questions.create_task(self._ask(address))
+
+    async def _until_due(self) -> None:
+        deadline = self._schedule.deadline()
+        wait = None if deadline is None else max(0.0, deadline - time.monotonic())
+        self._changed.clear()
+        try:
+            async with asyncio.timeout(wait):
+                await self._changed.wait()
+        except TimeoutError:
+            pass
+
+    async def _ask(self, address: bytes) -> None:
+        answer = None
+        track = self._tracks.get(address)
+        if track is not None:
+            async with self._places:
+                answer = await ask(self._question(track))
+        self._schedule.answered(address, answer, time.monotonic())
+        self._changed.set()
+        if answer is not None and address in self._tracks:
+            self._take(address, answer)
+
+    def _question(self, track: Track) -> Question:
+        host, _, port = track.name.rpartition(":")
+        member = track.member
+        return Question(
+            host=host_text(member.host) if member else host.strip("[]"),
+            port=int(port),
+            check=self.level or Check.CONNECT,
+            timeout=self.check.timeout,
+            block=member,
+            option_flag=self.check.option_flag,
+        )

@@ -1,0 +1,107 @@
+"""When to ask which receiver: paced, jittered, one question in flight each, longer pauses after silence.
+
+Pure: time and chance are handed in. A question that is not answered costs a frozen Tomcat one of the 50
+places of its accept queue, and a full queue makes its peers drop it: so pauses grow.
+"""
+
+import heapq
+import random
+from typing import Final
+
+from probe.model.evidence import Answer
+
+FIRST: Final = 1.0
+"""seconds within which a new member is asked first."""
+JITTER: Final = 0.2
+"""Share of a pause by which it varies, so that many probes and members do not fall into step."""
+PAUSES: Final = (5.0, 10.0, 20.0, 40.0, 60.0)
+"""seconds after the first, second, … unanswered question in a row."""
+
+
+class Turn:
+    """One member's next turn."""
+
+    __slots__ = ("asking", "due", "not_before", "unanswered")
+
+    def __init__(self, due: float) -> None:
+        self.due = due
+        self.not_before = 0.0
+        self.unanswered = 0
+        self.asking = False
+
+
+class Schedule:
+    """Who is to be asked when; times in seconds of any one clock."""
+
+    def __init__(self, interval: float, chance: random.Random) -> None:
+        self.interval = interval
+        self._chance = chance
+        self._turns: dict[bytes, Turn] = {}
+        self._queue: list[tuple[float, bytes]] = []
+
+    def __contains__(self, address: bytes) -> bool:
+        return address in self._turns
+
+    def __len__(self) -> int:
+        return len(self._turns)
+
+    def add(self, address: bytes, now: float) -> None:
+        """Begin to ask a member, soon."""
+        if address not in self._turns:
+            self._turns[address] = Turn(0.0)
+            self._put(address, now + self._chance.uniform(0, FIRST))
+
+    def remove(self, address: bytes) -> None:
+        """Ask it no more."""
+        self._turns.pop(address, None)
+
+    def urge(self, address: bytes, now: float) -> None:
+        """Ask it now, or as soon as the pause after its silence is over."""
+        turn = self._turns.get(address)
+        if turn is not None and not turn.asking:
+            self._put(address, max(now, turn.not_before))
+
+    def due(self, now: float) -> list[bytes]:
+        """Return who is to be asked now; each counts as being asked until ``answered``."""
+        found = []
+        while self._queue and self._queue[0][0] <= now:
+            at, address = heapq.heappop(self._queue)
+            turn = self._turns.get(address)
+            if turn is not None and not turn.asking and turn.due == at:
+                turn.asking = True
+                found.append(address)
+        return found
+
+    def answered(self, address: bytes, answer: Answer | None, now: float) -> None:
+        """Take how it ended (None: it could not be asked) and set the next turn."""
+        turn = self._turns.get(address)
+        if turn is None:
+            return
+        turn.asking = False
+        if answer is not None and answer.connected and answer.answered is False:
+            pause = PAUSES[min(turn.unanswered, len(PAUSES) - 1)]
+            turn.unanswered += 1
+            turn.not_before = now + pause
+            self._put(address, now + max(pause, self.interval))
+            return
+        turn.unanswered, turn.not_before = 0, 0.0
+        self._put(address, now + self.interval * self._chance.uniform(1 - JITTER, 1 + JITTER))
+
+    def heard_again(self, address: bytes, now: float) -> None:
+        """Forget the pauses of a member that beats again."""
+        turn = self._turns.get(address)
+        if turn is not None:
+            turn.unanswered, turn.not_before = 0, 0.0
+            if not turn.asking:
+                self._put(address, now + self._chance.uniform(0, FIRST))
+
+    def deadline(self) -> float | None:
+        """Return when the next turn comes."""
+        return self._queue[0][0] if self._queue else None
+
+    def _put(self, address: bytes, at: float) -> None:
+        self._turns[address].due = at
+        heapq.heappush(self._queue, (at, address))
+        if len(self._queue) > 4 * len(self._turns) + 64:  # urging leaves stale entries behind
+            self._queue = [(turn.due, address) for address, turn in self._turns.items() if not turn.asking]
+            heapq.heapify(self._queue)
