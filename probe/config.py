@@ -1,16 +1,26 @@
-"""The settings: a YAML file (and a Tomcat's server.xml) become frozen values, once."""
+"""The settings: a YAML file and a Tomcat's own server.xml become frozen values, once."""
+
+import ipaddress
+from pathlib import Path
+from typing import Any, Final
 
 import msgspec
+import yaml
 
+from probe.fields import ConfigError, Fields, choice, duration, host_port, positive, shown, text, texts, whole
 from probe.model.rules import Rules
+from probe.tomcat.server_xml import ClusterElement, read_server_xml
+
+LARGEST_FILE: Final = 2**20
+"""bytes of a settings file."""
 
 
-class ReceiverCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How members' receivers are asked.
+class ReceiverCheck(msgspec.Struct, frozen=True):
+    """How members' receivers are asked; durations in seconds.
 
-    ``level``: off, connect, ack, or auto (ack where the interceptor stack is known to swallow the question
+    ``level``: off, connect, ack, or auto (ack where a server.xml shows a stack that swallows the question
     silently, else connect). Only addresses in ``allowed_networks`` ("on-link": the networks of the interfaces
-    joined) and ports in ``allowed_ports`` are ever asked. Durations in seconds.
+    joined) and ports in ``allowed_ports`` are ever asked. ``option_flag`` is TcpFailureDetector's own.
     """
 
     level: str = "auto"
@@ -22,7 +32,7 @@ class ReceiverCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """One membership group; an empty ``interfaces`` means every multicast interface, durations in seconds."""
+    """One membership group; no ``interfaces`` means every multicast interface; durations in seconds."""
 
     name: str = "228.0.0.4:45564"
     address: str = "228.0.0.4"
@@ -35,6 +45,8 @@ class Group(msgspec.Struct, frozen=True):
     expected_count: int = 0
     static_members: frozenset[str] = frozenset()
     receiver_check: ReceiverCheck = ReceiverCheck()
+    origins: dict[str, str] = {}
+    """Which setting came from which file and line, for ``check``."""
 
     def rules(self, forget_after: float) -> Rules:
         """Return what the model holds this group's members against."""
@@ -59,16 +71,309 @@ class Web(msgspec.Struct, frozen=True):
 
 
 class Log(msgspec.Struct, frozen=True):
-    """How the log is written: level debug, info, warn or error; format logfmt or json."""
+    """How the log is written."""
 
     level: str = "info"
     format: str = "logfmt"
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """All settings of one probe."""
+    """All settings of one probe; ``forget_after`` in seconds."""
 
     groups: tuple[Group, ...] = (Group(),)
     forget_after: float = 3600.0
     web: Web = Web()
     log: Log = Log()
+
+
+LEVELS: Final = ("auto", "off", "connect", "ack")
+LOG_LEVELS: Final = ("debug", "info", "warn", "error")
+LOG_FORMATS: Final = ("logfmt", "json")
+
+
+def load(path: Path | None = None, server_xml: tuple[Path, ...] = ()) -> Settings:
+    """Read the settings; raises ``ConfigError`` with every mistake, or what could not be read."""
+    problems: list[str] = []
+    document = read_yaml(path) if path is not None else {}
+    file = str(path) if path is not None else "the command line"
+    top = Fields(document, file, "", problems)
+    elements = [element for one in server_xml for element in _read_tomcat(one, problems)]
+    groups = _groups(top, elements, path.parent if path is not None else Path(), problems)
+    settings = Settings(
+        groups=tuple(groups),
+        forget_after=top.take("forget_after", positive(duration), 3600.0),
+        web=_web(top.inner("web")),
+        log=_log(top.inner("log")),
+    )
+    top.close()
+    _check_clashes(settings.groups, file, problems)
+    if problems:
+        raise ConfigError(problems)
+    return settings
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe, and refuses a key that is written twice."""
+
+
+def _unique_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen = set()
+    for key, _ in node.value:
+        name = getattr(key, "value", None)
+        if isinstance(name, str) and name in seen:
+            raise yaml.constructor.ConstructorError(None, None, f"{name} is written twice", key.start_mark)
+        seen.add(name if isinstance(name, str) else id(key))
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
+
+
+def read_file(path: Path, largest: int = LARGEST_FILE) -> bytes:
+    """Return a file's bytes; raises ``ConfigError`` when it cannot be read or is too large to be settings."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(largest + 1)
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
+    if len(data) > largest:
+        raise ConfigError([f"{path}: is larger than {largest} bytes: not a settings file"])
+    return data
+
+
+def read_yaml(path: Path) -> object:
+    """Return a YAML file as plain values; raises ``ConfigError``."""
+    data = read_file(path)
+    try:
+        if any(isinstance(event, yaml.events.AliasEvent) for event in yaml.parse(data, _Loader)):
+            raise ConfigError([f"{path}: aliases (*name) are not supported: write the value out"])
+        return yaml.load(data, _Loader)  # noqa: S506  # derives from SafeLoader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" line {mark.line + 1}, column {mark.column + 1}:" if mark is not None else ""
+        problem = getattr(error, "problem", None) or str(error)
+        raise ConfigError([f"{path}:{place} is no YAML: {' '.join(str(problem).split())}"]) from None
+    except (RecursionError, ValueError) as error:
+        raise ConfigError([f"{path}: is no YAML: {type(error).__name__}"]) from None
+
+
+def _read_tomcat(path: Path, problems: list[str]) -> list[ClusterElement]:
+    try:
+        return read_server_xml(path)
+    except ConfigError as error:
+        problems += error.problems
+        return []
+
+
+def _groups(top: Fields, elements: list[ClusterElement], folder: Path, problems: list[str]) -> list[Group]:
+    groups = [_group(fields, folder, problems) for fields in top.items("groups")]
+    groups += _groups_of(elements, problems)
+    return groups or [Group()]
+
+
+def _groups_of(elements: list[ClusterElement], problems: list[str]) -> list[Group]:
+    """Return one group for each address and port; nodes of one cluster must agree."""
+    found: dict[tuple[str, int], tuple[ClusterElement, Group]] = {}
+    for element in elements:
+        key = (element.address, element.port)
+        if key not in found:
+            found[key] = (element, _of_tomcat(element, Group(name=f"{element.address}:{element.port}")))
+            continue
+        first, group = found[key]
+        problems += first.disagreements(element)
+        found[key] = (first, _widen(group, element))
+    return [group for _, group in found.values()]
+
+
+def _of_tomcat(element: ClusterElement, group: Group) -> Group:
+    """Return a group with what a Tomcat's file says of it."""
+    asked, why = element.silent_answer()
+    low, high = element.receiver_ports()
+    check = ReceiverCheck(
+        level="ack" if asked else "connect", allowed_ports=(low, high), option_flag=element.option_flag
+    )
+    group = msgspec.structs.replace(
+        group,
+        address=element.address,
+        port=element.port,
+        frequency=element.frequency,
+        drop_time=element.drop_time,
+        domain=element.domain,
+        static_members=frozenset(element.static_members),
+        receiver_check=check,
+    )
+    origins = {**element.origins(), "receiver_check.level": f"{element.file}:{element.line} ({why})"}
+    return msgspec.structs.replace(group, origins=origins)
+
+
+def _widen(group: Group, element: ClusterElement) -> Group:
+    low, high = element.receiver_ports()
+    check, (lowest, highest) = group.receiver_check, group.receiver_check.allowed_ports
+    asked, _ = element.silent_answer()
+    check = msgspec.structs.replace(
+        check,
+        allowed_ports=(min(low, lowest), max(high, highest)),
+        level=check.level if asked else "connect",
+    )
+    members = group.static_members | frozenset(element.static_members)
+    return msgspec.structs.replace(group, receiver_check=check, static_members=members)
+
+
+def _group(fields: Fields, folder: Path, problems: list[str]) -> Group:
+    base = Group()
+    elements = [element for name in _files(fields) for element in _read_tomcat(folder / name, problems)]
+    taken = _groups_of(elements, problems)
+    if len(taken) > 1:
+        fields.report("server_xml", "these files name several groups: give each a group of its own")
+    if taken:
+        base = taken[0]
+    address = fields.take("address", _multicast, base.address)
+    port = fields.take("port", whole(1, 65535), base.port)
+    expected, count = fields.take("expected", _expected, (base.expected, base.expected_count))
+    group = Group(
+        name=fields.take("name", text, f"{address}:{port}"),
+        address=address,
+        port=port,
+        interfaces=fields.take("interfaces", texts, base.interfaces),
+        frequency=fields.take("frequency", positive(duration), base.frequency),
+        drop_time=fields.take("drop_time", positive(duration), base.drop_time),
+        domain=fields.take("domain", _domain, base.domain),
+        expected=expected,
+        expected_count=count,
+        static_members=fields.take("static_members", _members, base.static_members),
+        receiver_check=_receiver_check(fields.inner("receiver_check"), base.receiver_check),
+    )
+    fields.close()
+    if group.drop_time <= group.frequency:
+        fields.report(
+            "drop_time", f"{group.drop_time:g}s is not above frequency {group.frequency:g}s: members would flap"
+        )
+    return msgspec.structs.replace(group, origins=_origins(fields, base.origins))
+
+
+def _files(fields: Fields) -> tuple[str, ...]:
+    none: tuple[str, ...] = ()
+    return fields.take("server_xml", texts, none)
+
+
+def _origins(fields: Fields, taken: dict[str, str]) -> dict[str, str]:
+    own = {name: f"{fields.file}: {fields.place}" for name in Group.__struct_fields__ if name in fields}
+    check = fields.inner("receiver_check")
+    own |= {
+        f"receiver_check.{name}": f"{check.file}: {check.place}"
+        for name in ReceiverCheck.__struct_fields__
+        if name in check
+    }
+    return {**taken, **own}
+
+
+def _receiver_check(fields: Fields, base: ReceiverCheck) -> ReceiverCheck:
+    check = ReceiverCheck(
+        level=fields.take("level", choice(*LEVELS), base.level),
+        interval=fields.take("interval", positive(duration), base.interval),
+        timeout=fields.take("timeout", positive(duration), base.timeout),
+        allowed_networks=fields.take("allowed_networks", _networks, base.allowed_networks),
+        allowed_ports=fields.take("allowed_ports", _ports, base.allowed_ports),
+        option_flag=fields.take("option_flag", whole(0, 2**31 - 1), base.option_flag),
+    )
+    fields.close()
+    if check.timeout >= check.interval:
+        fields.report("timeout", f"{check.timeout:g}s is not below interval {check.interval:g}s")
+    return check
+
+
+def _web(fields: Fields) -> Web:
+    web = Web(
+        listen_addresses=fields.take("listen_addresses", texts, (":10564",)),
+        telemetry_path=fields.take("telemetry_path", _path, "/metrics"),
+        config_file=fields.take("config_file", text, None),
+    )
+    fields.close()
+    return web
+
+
+def _log(fields: Fields) -> Log:
+    log = Log(
+        level=fields.take("level", choice(*LOG_LEVELS), "info"),
+        format=fields.take("format", choice(*LOG_FORMATS), "logfmt"),
+    )
+    fields.close()
+    return log
+
+
+def _check_clashes(groups: tuple[Group, ...], file: str, problems: list[str]) -> None:
+    for what in ("name", "address and port"):
+        seen: set[object] = set()
+        for i, group in enumerate(groups):
+            key: object = group.name if what == "name" else (group.address, group.port)
+            if key in seen:
+                value = group.name if what == "name" else f"{group.address}:{group.port}"
+                problems.append(
+                    f"{file}: groups[{i}]: {what} {value} is another group's too: give each its own"
+                )
+            seen.add(key)
+
+
+def _multicast(value: object) -> str:
+    try:
+        address = ipaddress.ip_address(value)  # type: ignore[arg-type]
+    except ValueError:
+        address = None
+    if address is None or not isinstance(value, str) or not address.is_multicast:
+        raise ValueError(f"{shown(value)} is no multicast address: 224.0.0.0 to 239.255.255.255, or ff00::/8")
+    return str(address)
+
+
+def _domain(value: object) -> bytes:
+    """Encode as ``McastService.setDomain`` does: ISO-8859-1, or a list of signed bytes in braces."""
+    word = text(value)
+    try:
+        if word.startswith("{"):
+            return bytes(int(part) & 0xFF for part in word.strip("{}").split(","))
+        return word.encode("latin-1", "replace")
+    except ValueError:
+        raise ValueError(f"{shown(value)} is no list of bytes: write {{1,-2,3}} or a word") from None
+
+
+def _expected(value: object) -> tuple[frozenset[str], int]:
+    if isinstance(value, list):
+        return frozenset(host_port(item) for item in value), 0
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return frozenset(), value
+    raise ValueError(f"{shown(value)} is neither a count nor a list of address:port")
+
+
+def _members(value: object) -> frozenset[str]:
+    if not isinstance(value, list):
+        raise ValueError(f"{shown(value)} is no list of address:port")  # noqa: TRY004  # one kind of mistake
+    return frozenset(host_port(item) for item in value)
+
+
+def _networks(value: object) -> tuple[str, ...]:
+    networks = texts(value)
+    for network in networks:
+        if network == "on-link":
+            continue
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise ValueError(f"{shown(network)} is no network: {error}") from None
+    return networks
+
+
+def _ports(value: object) -> tuple[int, int]:
+    low, _, high = (str(value) if isinstance(value, int) else text(value)).partition("-")
+    try:
+        ports = int(low), int(high or low)
+    except ValueError:
+        ports = 0, 0
+    if not 0 < ports[0] <= ports[1] < 65536:  # noqa: PLR2004
+        raise ValueError(f"{shown(value)} is no range of ports: write 4000-4099")
+    return ports
+
+
+def _path(value: object) -> str:
+    path = text(value)
+    if not path.startswith("/") or path == "/":
+        raise ValueError(f"{shown(value)} is no path: write /metrics")
+    return path
