@@ -2,17 +2,18 @@
 
 Frames follow each other in a TCP stream or in one datagram (``XByteBuffer``). The effects of a
 malformed one are those of a broadcast on the membership group; on TCP a Tomcat closes the connection
-or never decodes what follows.
+or never decodes what follows, and its membership is untouched.
 """
 
 from enum import Enum, IntFlag
-from typing import Final
+from typing import Any, Final
 
 import msgspec
-from construct import Int32sb, Int64sb, StreamError, Struct
+from construct import Int32sb, Int64sb, StreamError, Struct, Tell
 
-from protocols.heartbeat import Heartbeat, Member, Sized, encode, parse
+from protocols.heartbeat import LEGACY_BEGIN, Heartbeat, Member, encode, parse
 from protocols.malformed import Effect, Malformed, Reason, check_length
+from protocols.sized import Sized
 
 HEADER: Final = b"FLT2002"
 FOOTER: Final = b"TLF2003"
@@ -20,7 +21,7 @@ _START: Final = len(HEADER) + 4
 OVERHEAD: Final = _START + len(FOOTER)
 """bytes around the data of a frame."""
 LONGEST: Final = 64 * 2**20
-"""bytes of data in one frame: above this a reader gives the stream up rather than buffer it."""
+"""bytes of data in one frame: above this a reader gives the stream up. A Tomcat has no limit."""
 
 LIVENESS_TEST: Final = bytes.fromhex(
     "4fa77348798243c99f6f8980a15b07147dd9525bebf1439ab77ebe8f81671eb6"
@@ -42,6 +43,12 @@ class Option(IntFlag):
     GZIP = 0x100
 
 
+def option_names(options: int) -> tuple[str, ...]:
+    """Return the names of the bits set, lowest first; a bit of an application or interceptor as "0x200"."""
+    bits = (1 << place for place in range(32) if options >> place & 1)
+    return tuple(Option(bit).name or hex(bit) for bit in bits)
+
+
 class Acknowledgement(Enum):
     """What a receiver writes back (``transport.Constants``); only its order says to which message."""
 
@@ -49,14 +56,45 @@ class Acknowledgement(Enum):
     FAIL_ACK = b"\x0b\x00\x05"
 
 
+class _MemberBlock(Sized):
+    """A member block after its length, refused in the order in which ``MemberImpl.getMember`` looks."""
+
+    def check(self, length: int, stream: Any) -> None:
+        """Ask for the marker before the length, as Java does; it allocates for the length last."""
+        here = stream.tell()
+        marker = stream.read(len(LEGACY_BEGIN))
+        stream.seek(here)
+        if marker != LEGACY_BEGIN:
+            raise Malformed(Reason.BEGIN_MARKER, Effect.STALLS)
+        if length < len(LEGACY_BEGIN) + 4:
+            raise Malformed(self.reason)
+        super().check(length, stream)
+
+    def _parse(self, stream: Any, context: Any, path: str) -> Heartbeat:
+        try:
+            return parse(super()._parse(stream, context, path))
+        except Malformed as refused:
+            if refused.reason is not Reason.BEGIN_MARKER:
+                raise
+            # In the multicast receiver such bytes are routed elsewhere; in a frame they reach ``getMember``.
+            raise Malformed(refused.reason, Effect.STALLS) from refused
+
+    def _build(self, obj: Heartbeat, stream: Any, context: Any, path: str) -> Any:
+        return super()._build(encode(obj), stream, context, path)
+
+
 CHANNEL_DATA: Final = Struct(
     "options" / Int32sb,
     "timestamp_ms" / Int64sb,
     "id" / Sized(Int32sb, Reason.MESSAGE_ID_LENGTH),
-    "sender" / Sized(Int32sb, Reason.MEMBER_LENGTH, negative=Effect.IGNORED),
+    "sender" / _MemberBlock(Int32sb, Reason.MEMBER_LENGTH),
     "message" / Sized(Int32sb, Reason.MESSAGE_LENGTH, negative=Effect.IGNORED, huge=Effect.IGNORED),
+    "end" / Tell,
 )
-"""The data of a message frame, big-endian (``ChannelData.getDataPackage``)."""
+"""The data of a message frame, big-endian (``ChannelData.getDataPackage``).
+
+No length may reach beyond the data. (In Java a pooled buffer may show bytes of an earlier message there.)
+"""
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -77,6 +115,11 @@ class Frame(msgspec.Struct, frozen=True):
         """Bytes of the message."""
         return len(self.message)
 
+    def __repr__(self) -> str:
+        """Tell the message's length only: session ids and attributes are in it."""
+        name, options = self.sender.member.name, "|".join(option_names(self.options))
+        return f"Frame({name}, {self.length} bytes, {options or 0}, {self.timestamp_ms} ms, {self.id.hex()})"
+
 
 def parse_data(data: bytes) -> Frame | Acknowledgement:
     """Read what stands between a frame's length and its footer; raises ``Malformed``."""
@@ -86,38 +129,25 @@ def parse_data(data: bytes) -> Frame | Acknowledgement:
         fields = CHANNEL_DATA.parse(data)
     except StreamError as error:
         raise Malformed(Reason.TRUNCATED_FIELDS) from error
-    ends = _HEAD + len(fields.id) + len(fields.sender) + len(fields.message)
     return Frame(
-        sender=_sender(fields.sender),
+        sender=fields.sender,
         message=fields.message,
         options=fields.options,
         timestamp_ms=fields.timestamp_ms,
         id=fields.id,
-        slack=len(data) - ends,
+        slack=len(data) - fields.end,
     )
 
 
-def _sender(block: bytes) -> Heartbeat:
-    try:
-        return parse(block)
-    except Malformed as refused:
-        if refused.reason is not Reason.BEGIN_MARKER:
-            raise
-        # In the multicast receiver such bytes are routed elsewhere; in a frame they reach ``getMember``.
-        raise Malformed(refused.reason, Effect.STALLS) from refused
-
-
-_HEAD: Final = 4 + 8 + 4 + 4 + 4  # options, timestamp and three lengths
 _ACKNOWLEDGEMENTS: Final = frozenset(ack.value for ack in Acknowledgement)
 
 
 def encode_data(content: Frame | Acknowledgement) -> bytes:
-    """Write what stands between a frame's length and its footer, as a Tomcat does."""
+    """Write what stands between a frame's length and its footer as a Tomcat does, without slack."""
     if isinstance(content, Acknowledgement):
         return content.value
-    values = {name: getattr(content, name) for name in ("options", "timestamp_ms", "id", "message")}
-    data: bytes = CHANNEL_DATA.build({**values, "sender": encode(content.sender)})
-    return data + bytes(content.slack)
+    data: bytes = CHANNEL_DATA.build({name: getattr(content, name) for name in content.__struct_fields__})
+    return data
 
 
 def wrap(data: bytes) -> bytes:
@@ -131,17 +161,17 @@ def encode_frame(content: Frame | Acknowledgement) -> bytes:
 
 
 class Reader:
-    """Cuts a stream into the data of its frames, however the reads fall; holds at most ``longest`` bytes.
+    """Cuts a stream into the data of its frames, however the reads fall.
 
-    Like ``XByteBuffer`` it throws more than seven bytes without any header away (``discarded`` counts them).
-    Where a Tomcat would wait for ever (header not at the start, wrong footer) or fail (length) it raises
-    ``Malformed``; the stream is then of no further use.
+    Holds at most one frame of ``longest`` bytes and one chunk; nothing is allocated for a claimed length.
+    Where a Tomcat discards the bytes (no header), waits for ever (wrong footer) or fails (length), the
+    reader gives the stream up.
     """
 
     def __init__(self, longest: int = LONGEST) -> None:
         self.longest = longest
-        self.discarded = 0
         self._buffer = bytearray()
+        self._refused: Malformed | None = None
 
     @property
     def waiting(self) -> int:
@@ -149,68 +179,64 @@ class Reader:
         return len(self._buffer)
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Take what was read; return the data of every frame that is now whole."""
-        self._buffer += chunk
-        found = []
-        while (data := self._next()) is not None:
-            found.append(data)
+        """Take what was read; return the data of every frame that is now whole.
+
+        A stream given up raises ``Malformed`` from the first call on that has no frame left to return.
+        """
+        if self._refused is None:
+            self._buffer += chunk
+        found = self._cut()
+        if self._refused is not None and not found:
+            raise self._refused.with_traceback(None)
         return found
 
-    def _next(self) -> bytes | None:
-        buffer = self._buffer
-        if len(buffer) < _START:
-            self._check_header()
-            return None
-        if not buffer.startswith(HEADER):
-            self._check_header()
-            return None
-        length = int.from_bytes(buffer[len(HEADER) : _START], signed=True)
-        check_length(length, self.longest, Reason.FRAME_LENGTH, negative=Effect.IGNORED, huge=Effect.IGNORED)
-        end = _START + length + len(FOOTER)
-        if len(buffer) < end:
-            return None
-        if not buffer.endswith(FOOTER, 0, end):
-            raise Malformed(Reason.FRAME_FOOTER)
-        data = bytes(buffer[_START : end - len(FOOTER)])
-        del buffer[:end]
-        return data
+    def _cut(self) -> list[bytes]:
+        found = []
+        try:
+            while (end := _frame_end(self._buffer, 0, self.longest)) is not None:
+                found.append(bytes(self._buffer[_START : end - len(FOOTER)]))
+                del self._buffer[:end]
+        except Malformed as refused:
+            self._refused = refused
+            self._buffer.clear()
+        return found
 
-    def _check_header(self) -> None:
-        buffer = self._buffer
-        if len(buffer) <= len(HEADER) or buffer.startswith(HEADER):
-            return
-        if HEADER in buffer:
-            raise Malformed(Reason.FRAME_HEADER)
-        self.discarded += len(buffer)
-        buffer.clear()
+
+def _frame_end(buffer: bytes | bytearray, start: int, longest: int) -> int | None:
+    """Return where the frame at ``start`` ends, None while it is not whole; raises ``Malformed``."""
+    held = len(buffer) - start
+    if held > len(HEADER) and not buffer.startswith(HEADER, start):
+        raise Malformed(Reason.FRAME_HEADER)
+    if held < _START:
+        return None
+    length = int.from_bytes(buffer[start + len(HEADER) : start + _START], signed=True)
+    footer = start + _START + length
+    if length < 0 <= footer and buffer.startswith(FOOTER, footer):
+        # ``countPackages`` finds an earlier frame's footer, goes back to it, and never comes to an end.
+        raise Malformed(Reason.FRAME_LENGTH, Effect.KILLS)
+    check_length(length, longest, Reason.FRAME_LENGTH, negative=Effect.IGNORED, huge=Effect.IGNORED)
+    if held < length + OVERHEAD:
+        return None
+    if not buffer.startswith(FOOTER, footer):
+        raise Malformed(Reason.FRAME_FOOTER)
+    return footer + len(FOOTER)
 
 
 def split(datagram: bytes) -> list[bytes]:
-    """Return the data of every whole frame at the start of a datagram; ``Malformed`` if there is none."""
-    if not datagram.startswith(HEADER):
-        raise Malformed(Reason.FRAME_HEADER)
-    reader = Reader()
+    """Return the data of the frames that a datagram begins with; what follows them a Tomcat ignores too.
+
+    Raises ``Malformed`` if there is none, or if counting them would not end.
+    """
+    found, start = [], 0
     try:
-        found = reader.feed(datagram)
-    except Malformed:
-        found = _whole(datagram)
-        if not found:
+        while (end := _frame_end(datagram, start, len(datagram))) is not None:
+            found.append(datagram[start + _START : end - len(FOOTER)])
+            start = end
+    except Malformed as refused:
+        if not found or refused.effect is Effect.KILLS:
             raise
     if not found:
         raise Malformed(Reason.FRAME_LENGTH)
-    return found
-
-
-def _whole(datagram: bytes) -> list[bytes]:
-    """Return the frames before the first that is broken, as ``countPackages`` counts them."""
-    found, start = [], 0
-    while datagram.startswith(HEADER, start):
-        length = int.from_bytes(datagram[start + len(HEADER) : start + _START], signed=True)
-        end = start + _START + length
-        if length < 0 or not datagram.startswith(FOOTER, end):
-            break
-        found.append(datagram[start + _START : end])
-        start = end + len(FOOTER)
     return found
 
 

@@ -21,10 +21,11 @@ from construct import (
     Prefixed,
     StreamError,
     Struct,
-    stream_read,
+    Tell,
 )
 
-from protocols.malformed import Effect, Malformed, Reason, check_length
+from protocols.malformed import Effect, Malformed, Reason
+from protocols.sized import Sized
 
 BEGIN: Final = b"TRIBES-B\x01\x00"
 END: Final = b"TRIBES-E\x01\x00"
@@ -61,41 +62,6 @@ class Oddity(StrEnum):
     UNKNOWN_COMMAND = "unknown-command"
     ALIVE_IS_EPOCH = "alive-is-epoch"
     ALIVE_NEGATIVE = "alive-negative"
-
-
-class Sized(Construct):  # type: ignore[misc]  # construct is untyped
-    """Bytes after their length; the length is refused for ``reason`` before anything is read."""
-
-    def __init__(
-        self,
-        length: Construct,
-        reason: Reason,
-        *,
-        negative: Effect = Effect.STALLS,
-        huge: Effect = Effect.KILLS,
-    ) -> None:
-        super().__init__()
-        self.length = length
-        self.reason = reason
-        self.effects = {"negative": negative, "huge": huge}
-
-    def _parse(self, stream: Any, context: Any, path: str) -> bytes:
-        length = self.length._parsereport(stream, context, path)  # noqa: SLF001  # construct's own seam
-        check_length(length, _left(stream), self.reason, **self.effects)
-        return stream_read(stream, length, path)  # type: ignore[no-any-return]
-
-    def _build(self, obj: bytes, stream: Any, context: Any, path: str) -> bytes:
-        self.length._build(len(obj), stream, context, path)  # noqa: SLF001
-        stream.write(obj)
-        return obj
-
-
-def _left(stream: Any) -> int:
-    here: int = stream.tell()
-    stream.seek(0, 2)
-    end: int = stream.tell()
-    stream.seek(here)
-    return end - here
 
 
 def _fields(*udp_port: Construct) -> Construct:
@@ -236,12 +202,7 @@ def _read_fields(data: bytes, start: int, layout: Layout) -> tuple[dict[str, Any
     return values, start + fields.end
 
 
-class _Tell(Construct):  # type: ignore[misc]
-    def _parse(self, stream: Any, context: Any, path: str) -> int:  # noqa: ARG002
-        return stream.tell()  # type: ignore[no-any-return]
-
-
-_POSITIONED: Final = {layout: Struct("fields" / FIELDS[layout], "end" / _Tell()) for layout in Layout}
+_POSITIONED: Final = {layout: Struct("fields" / FIELDS[layout], "end" / Tell) for layout in Layout}
 
 
 def _oddities(

@@ -1,21 +1,21 @@
 """Names what a frame carries, by bounded reading; never deserialises, and no session id ever leaves.
 
-Class names stand at a fixed place in a Java serialisation stream. Fields are read only where the class
-descriptor is, byte for byte, the one that Tomcat's own classes write; otherwise the class alone is told.
+Fields are read only where the class descriptor is, byte for byte, the one that a Tomcat's own classes
+write; otherwise the class alone is told.
 """
 
+import re
 from enum import Enum, IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
+from protocols.descriptor import EXTERNALIZABLE, NULL, STREAM, Fields, class_name, spell
 from protocols.frame import LIVENESS_TEST, Frame, Option
 
-JAVA_STREAM: Final = b"\xac\xed\x00\x05\x73\x72"
-"""STREAM_MAGIC, version 5, TC_OBJECT, TC_CLASSDESC."""
-LONGEST_CLASS_NAME: Final = 200
 SHORTEST_CIPHERTEXT: Final = 12 + 16
 """bytes: IV and tag of AES/GCM, EncryptInterceptor's least."""
+MOST_FRAGMENTS: Final = 1 << 16
 
 
 class Carried(Enum):
@@ -36,6 +36,7 @@ class Carried(Enum):
     COORDINATOR = "coordinator"
     TWO_PHASE_CONFIRM = "two-phase-confirm"
     ENCRYPTED = "encrypted"
+    FRAGMENT = "fragment"
     GZIPPED = "gzipped"
     JAVA_OBJECT = "java-object"
     EMPTY = "empty"
@@ -74,12 +75,25 @@ class MapEvent(IntEnum):
     PING = 13
 
 
+class StaticMembershipEvent(IntEnum):
+    """``StaticMembershipProvider.MemberMessage.MSG_*``."""
+
+    START = 1
+    STOP = 2
+    PING = 3
+
+
 class Message(msgspec.Struct, frozen=True):
-    """What a frame carries: its kind, the event inside where it can be told, the Java class if it has one."""
+    """What a frame carries: its kind, the event inside where it can be told, the Java class if it has one.
+
+    ``context`` is the application concerned as DeltaManager names it ("localhost#/shop"), or for an RPC the
+    name of its channel ("localhost#/shop-map"); empty where it cannot be read safely.
+    """
 
     carried: Carried
     event: str = ""
     java_class: str = ""
+    context: str = ""
 
     @property
     def name(self) -> str:
@@ -89,13 +103,13 @@ class Message(msgspec.Struct, frozen=True):
 
 _TEXTS: Final = {
     LIVENESS_TEST: Carried.LIVENESS_TEST,
-    bytes.fromhex("4fa7734879df43c9"): Carried.PING,
+    bytes.fromhex("4fa7734879df43c99f6f8980a15b0714"): Carried.PING,
     b"Local StaticMember Notification Data": Carried.STATIC_MEMBER_START,
     b"Local StaticMember Shutdown Data": Carried.STATIC_MEMBER_STOP,
-    bytes.fromhex("4f87e7f1c505405e"): Carried.COORDINATOR_ALIVE,
+    bytes.fromhex("4f87e7f1c505405eb37189a83472c8d2"): Carried.COORDINATOR_ALIVE,
     bytes.fromhex("aa26dee39e5a413faf86fa9263ca0d3f"): Carried.COORDINATOR,
     bytes.fromhex("7101c602dec44bb29bf420e3206fd804"): Carried.TWO_PHASE_CONFIRM,
-    b"\x1f\x8b": Carried.GZIPPED,
+    b"\x1f\x8b\x08\x00": Carried.GZIPPED,
 }
 """How a message that is no Java object begins; OrderInterceptor and others may append to it."""
 
@@ -106,38 +120,74 @@ _COORDINATION: Final = {
 
 _HA: Final = "org.apache.catalina.ha."
 _TRIBES: Final = "org.apache.catalina.tribes."
+_SESSION: Final = _HA + "session.SessionMessageImpl"
+_MAP: Final = _TRIBES + "tipis.AbstractReplicatedMap$MapMessage"
+_RPC: Final = _TRIBES + "group.RpcMessage"
+_NO_CHANNEL: Final = _RPC + "$NoRpcChannelReply"
+_STATIC: Final = _TRIBES + "membership.StaticMembershipProvider$MemberMessage"
 _CLASSES: Final = {
-    _HA + "session.SessionMessageImpl": Carried.SESSION,
-    _TRIBES + "tipis.AbstractReplicatedMap$MapMessage": Carried.MAP,
-    _TRIBES + "group.RpcMessage": Carried.RPC,
-    _TRIBES + "group.RpcMessage$NoRpcChannelReply": Carried.RPC_NO_CHANNEL,
+    _SESSION: Carried.SESSION,
+    _MAP: Carried.MAP,
+    _RPC: Carried.RPC,
+    _NO_CHANNEL: Carried.RPC_NO_CHANNEL,
     _HA + "deploy.FileMessage": Carried.FILE,
     _HA + "deploy.UndeployMessage": Carried.UNDEPLOY,
-    _TRIBES + "membership.StaticMembershipProvider$MemberMessage": Carried.STATIC_MEMBERSHIP,
+    _STATIC: Carried.STATIC_MEMBERSHIP,
 }
 
-_STRING: Final = b"t\x00\x12Ljava/lang/String;"
-_AGAIN: Final = b"q\x00~\x00\x01"  # a reference to the first string named in the descriptor
-_SESSION_DESCRIPTOR: Final = (
-    JAVA_STREAM + b"\x001org.apache.catalina.ha.session.SessionMessageImpl" + (2).to_bytes(8) + b"\x02\x00\x07"
-    b"I\x00\x08mEvtType" b"J\x00\x16serializationTimestamp" b"Z\x00\x0ctimestampSet"
-    b"L\x00\x0cmContextName" + _STRING + b"[\x00\x08mSessiont\x00\x02[B"
-    b"L\x00\x0amSessionID" + _AGAIN + b"L\x00\x08uniqueId" + _AGAIN +
-    b"xr\x00)org.apache.catalina.ha.ClusterMessageBase" + (1).to_bytes(8) + b"\x02\x00\x01J\x00\x09timestampxp"
-)  # fmt: skip
-"""``SessionMessageImpl`` of 8.5 and later; then i64 base timestamp, i32 event (7.0 differs: class only)."""
-_MAP_DESCRIPTOR: Final = (
-    JAVA_STREAM + b"\x00Aorg.apache.catalina.tribes.tipis.AbstractReplicatedMap$MapMessage"
-    + (1).to_bytes(8) + b"\x02\x00\x08" b"Z\x00\x04diff" b"I\x00\x07msgtype" b"[\x00\x09diffvaluet\x00\x02[B"
-    b"[\x00\x07keydata" + _AGAIN + b"[\x00\x05mapId" + _AGAIN +
-    b"[\x00\x05nodest\x00$[Lorg/apache/catalina/tribes/Member;"
-    b"L\x00\x07primaryt\x00#Lorg/apache/catalina/tribes/Member;[\x00\x09valuedata" + _AGAIN + b"xp"
-)  # fmt: skip
-"""``MapMessage`` of 8.5 and later; then boolean diff, i32 type."""
-_EVENTS: Final[dict[Carried, tuple[bytes, int, type[IntEnum]]]] = {
-    Carried.SESSION: (_SESSION_DESCRIPTOR, 8, SessionEvent),
-    Carried.MAP: (_MAP_DESCRIPTOR, 1, MapEvent),
-}
+
+class _Form(NamedTuple):
+    """Where an object of exactly these descriptors tells its event: an i32 behind ``skipped`` bytes."""
+
+    descriptor: bytes
+    events: type[IntEnum]
+    skipped: int = 0
+    null: bytes = b""
+    """A field in between that must be null, so that what follows stands still."""
+
+
+_STRING: Final = "Ljava/lang/String;"
+_MEMBER: Final = "Lorg/apache/catalina/tribes/Member;"
+_SESSION_FIELDS: Final[Fields] = (
+    "I mEvtType",
+    "J serializationTimestamp",
+    "Z timestampSet",
+    f"{_STRING} mContextName",
+    "[B mSession",
+    f"{_STRING} mSessionID",
+    f"{_STRING} uniqueId",
+)
+_MAP_FIELDS: Final[Fields] = (
+    "Z diff",
+    "I msgtype",
+    "[B diffvalue",
+    "[B keydata",
+    "[B mapId",
+    f"[{_MEMBER} nodes",
+    f"{_MEMBER} primary",
+    "[B valuedata",
+)
+_STATIC_FIELDS: Final[Fields] = ("I msgtype", f"{_MEMBER} member", "[B membershipId")
+
+
+def _session(uid: int, base_uid: int, *base_id: str) -> _Form:
+    base = (_HA + "ClusterMessageBase", base_uid, ("J timestamp", *base_id))
+    spelled = spell((_SESSION, uid, _SESSION_FIELDS), base)
+    return _Form(spelled, SessionEvent, skipped=8, null=NULL if base_id else b"")
+
+
+_FORMS: Final = (
+    _session(2, 1),  # 8.5 and later
+    _session(1, 1, f"{_STRING} uniqueId"),  # 7.0
+    _session(-0x62AE8A83CFDC8AE2, 0x380B7E063C2F025F, f"{_STRING} uniqueId"),  # 6.0: computed, not declared
+    # As the whole message, and inside an RpcMessage, whose descriptor and object come before.
+    *(_Form(spell((_MAP, 1, _MAP_FIELDS), handle=handle), MapEvent, skipped=1) for handle in (0, 2)),
+    *(_Form(spell((_STATIC, 1, _STATIC_FIELDS), handle=handle), StaticMembershipEvent) for handle in (0, 2)),
+)
+_RPC_CLASS: Final = (_RPC, 0x712A750FF274E509, ())
+_RPC_SPELLED: Final = spell(_RPC_CLASS, flags=EXTERNALIZABLE)
+_NO_CHANNEL_SPELLED: Final = spell((_NO_CHANNEL, 0x7BAB8FB36A4B5BA6, ()), _RPC_CLASS, flags=EXTERNALIZABLE)
+_CONTEXT: Final = re.compile(rb"[!-~]*[#/][!-~]*")
 
 
 def name(frame: Frame) -> Message:
@@ -145,33 +195,75 @@ def name(frame: Frame) -> Message:
     message = frame.message
     if not message:
         return Message(Carried.EMPTY)
-    if message.startswith(JAVA_STREAM):
-        return _name_object(message)
+    if message.startswith(STREAM):
+        return _name_object(message[len(STREAM) :])
     for text, carried in _TEXTS.items():
         if message.startswith(text):
             event = _COORDINATION.get(message[-16:], "") if carried is Carried.COORDINATOR else ""
             return Message(carried, event)
+    if _is_fragment(message):
+        return Message(Carried.FRAGMENT)
     # A message that is not flagged as bytes is a Java object; without the stream's magic it was encrypted.
-    hidden = not frame.options & (Option.BYTE_MESSAGE | Option.GZIP) and len(message) >= SHORTEST_CIPHERTEXT
+    hidden = not frame.options & Option.BYTE_MESSAGE and len(message) >= SHORTEST_CIPHERTEXT
     return Message(Carried.ENCRYPTED if hidden else Carried.UNKNOWN)
 
 
-def _name_object(message: bytes) -> Message:
-    length = int.from_bytes(message[6:8])
-    if not 0 < length <= LONGEST_CLASS_NAME or len(message) < 8 + length + 8:
-        return Message(Carried.JAVA_OBJECT)
-    raw = message[8 : 8 + length]
-    if not all(0x21 <= byte <= 0x7E for byte in raw):  # noqa: PLR2004  # printable ASCII, as class names are
-        return Message(Carried.JAVA_OBJECT)
-    java_class = raw.decode("ascii")
+def _is_fragment(message: bytes) -> bool:
+    """Tell by what FragmentationInterceptor appends: index, count, true."""
+    index, count = int.from_bytes(message[-9:-5]), int.from_bytes(message[-5:-1])
+    return message[-1] == 1 and index < count and 2 <= count <= MOST_FRAGMENTS  # noqa: PLR2004  # one is whole
+
+
+def _name_object(data: bytes) -> Message:
+    if data.startswith(_NO_CHANNEL_SPELLED):
+        channel, _ = _rpc_channel(data[len(_NO_CHANNEL_SPELLED) :], reply=0)
+        return Message(Carried.RPC_NO_CHANNEL, "", _NO_CHANNEL, channel)
+    if not data.startswith(_RPC_SPELLED):
+        return _name_plain(data)
+    channel, wrapped = _rpc_channel(data[len(_RPC_SPELLED) :], reply=1)
+    inner = _name_plain(wrapped)  # one level: no Tomcat wraps an RPC in an RPC
+    event = inner.name if inner.carried is not Carried.JAVA_OBJECT else ""
+    return Message(Carried.RPC, event, _RPC, channel)
+
+
+def _rpc_channel(data: bytes, reply: int) -> tuple[str, bytes]:
+    """Return the channel's name and the wrapped object's bytes; empty where the block is another.
+
+    A block of up to 255 bytes: ``reply`` bytes, i32 16, a uuid, i32 and the name.
+    """
+    end = 2 + int.from_bytes(data[1:2])
+    uuid, raw = data[2 + reply :], data[26 + reply : end]
+    lengths = uuid[:4] + uuid[20:24]
+    if data[:1] != b"w" or lengths != (16).to_bytes(4) + len(raw).to_bytes(4):
+        return "", b""
+    return _context(raw), data[end:]
+
+
+def _name_plain(data: bytes) -> Message:
+    java_class = class_name(data)
     carried = _CLASSES.get(java_class, Carried.JAVA_OBJECT)
-    return Message(carried, _event(message, carried), java_class)
+    form = next((form for form in _FORMS if data.startswith(form.descriptor)), None)
+    if form is None:
+        return Message(carried, "", java_class)
+    event, rest = _read_event(form, data[len(form.descriptor) :])
+    context = _session_context(rest) if event and carried is Carried.SESSION else ""
+    return Message(carried, event, java_class, context)
 
 
-def _event(message: bytes, carried: Carried) -> str:
-    descriptor, skipped, events = _EVENTS.get(carried, (b"", 0, SessionEvent))
-    if not descriptor or not message.startswith(descriptor):
-        return ""
-    start = len(descriptor) + skipped
-    number = int.from_bytes(message[start : start + 4], signed=True)
-    return events(number).name if number in set(events) else str(number)
+def _read_event(form: _Form, data: bytes) -> tuple[str, bytes]:
+    """Return the event's name and what follows its number."""
+    start = form.skipped + len(form.null)
+    if not data.startswith(form.null, form.skipped) or len(data) < start + 4:
+        return "", b""
+    number = int.from_bytes(data[start : start + 4], signed=True)
+    return form.events(number).name if number in set(form.events) else str(number), data[start + 4 :]
+
+
+def _session_context(data: bytes) -> str:
+    """Read mContextName, the first of the strings: behind serializationTimestamp and timestampSet."""
+    length = int.from_bytes(data[10:12])
+    return _context(data[12 : 12 + length]) if data[9:10] == b"t" else ""
+
+
+def _context(raw: bytes) -> str:
+    return raw.decode("ascii") if len(raw) <= 255 and _CONTEXT.fullmatch(raw) else ""  # noqa: PLR2004
