@@ -193,7 +193,7 @@ class Reader:
     def _cut(self) -> list[bytes]:
         found = []
         try:
-            while (end := _frame_end(self._buffer, 0, self.longest)) is not None:
+            while (end := end_of_frame(self._buffer, 0, self.longest)) is not None:
                 found.append(bytes(self._buffer[_START : end - len(FOOTER)]))
                 del self._buffer[:end]
         except Malformed as refused:
@@ -202,7 +202,7 @@ class Reader:
         return found
 
 
-def _frame_end(buffer: bytes | bytearray, start: int, longest: int) -> int | None:
+def end_of_frame(buffer: bytes | bytearray, start: int = 0, longest: int = LONGEST) -> int | None:
     """Return where the frame at ``start`` ends, None while it is not whole; raises ``Malformed``."""
     held = len(buffer) - start
     if held > len(HEADER) and not buffer.startswith(HEADER, start):
@@ -229,7 +229,7 @@ def split(datagram: bytes) -> list[bytes]:
     """
     found, start = [], 0
     try:
-        while (end := _frame_end(datagram, start, len(datagram))) is not None:
+        while (end := end_of_frame(datagram, start, len(datagram))) is not None:
             found.append(datagram[start + _START : end - len(FOOTER)])
             start = end
     except Malformed as refused:
