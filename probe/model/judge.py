@@ -159,7 +159,7 @@ _MISSING: Final[dict[MemberState, Callable[[Track], Phrase]]] = {
         f"{track.name} is not heard (last ", track.last_heard, f") but answers on TCP{_milliseconds(track)}"
     ),
     MemberState.FROZEN: lambda track: (
-        f"{track.name} is frozen: not heard (last ", track.last_heard, "), it accepts connections and does not answer"
+        f"{track.name} is frozen: not heard (last ", track.last_heard, "), it accepts but does not answer"
     ),
     MemberState.SILENT: lambda track: (
         f"{track.name} is silent (last ", track.last_heard, f"), {_silent(track)}"
@@ -169,7 +169,7 @@ _MISSING: Final[dict[MemberState, Callable[[Track], Phrase]]] = {
     ),
     MemberState.LEFT: lambda track: (f"{track.name} left at ", track.since, " with a goodbye"),
     MemberState.HALF: lambda track: (
-        f"{track.name} is heard but its receiver does not serve ({_failure(track)}): nobody can replicate to it",
+        f"{track.name} is heard but its receiver fails ({_failure(track)}): nobody can replicate to it",
     ),
     MemberState.UNHEARD: lambda track: (f"{track.name} is expected and was never heard",),
 }  # fmt: skip
@@ -189,9 +189,9 @@ _ADVICE: Final = {
     ClusterState.LATENT_SPLIT: (
         "multicast is broken, TCP is not. Do not restart any node: it would not be let back in"
     ),
-    ClusterState.DEAF: "nothing is heard here but receivers answer: suspect this host's multicast, not the cluster",
+    ClusterState.DEAF: "nothing is heard here but receivers answer: suspect this host, not the cluster",
     ClusterState.DOWN: "nobody is heard and nobody answers",
-    ClusterState.MERGING: "members are back that ran on meanwhile: their sessions diverged and do not cross by themselves",
+    ClusterState.MERGING: "members are back that ran on meanwhile: their sessions diverged and do not cross",
     ClusterState.EMPTY: "nothing was ever heard and nothing is expected",
     ClusterState.UNKNOWN: "nobody is heard and nobody could be asked: a deaf vantage and a dead cluster look alike",
 }

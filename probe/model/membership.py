@@ -6,15 +6,15 @@ time. Silence waits in queues of one constant time-out each, so every queue is i
 deadlines by itself and only its head is ever looked at.
 """
 
-from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from probe.model.budget import Budget
 from probe.model.events import Event, Kind
-from probe.model.evidence import Answer, MemberState
+from probe.model.evidence import Answer, Check, MemberState
 from probe.model.gaps import CLOCK_TOLERANCE, Gap, GapKind, classify
+from probe.model.histogram import Histogram
 from probe.model.presence import HEARD, TRANSITIONS, Presence, Trigger
 from probe.model.rules import Rules
 from probe.model.track import NOWHERE, Origin, Track
@@ -29,6 +29,8 @@ REFUSALS_TOLD_EVERY: Final = 10.0
 BUCKETS: Final = (0.25, 0.5, 0.9, 1.1, 1.5, 2.5, 3.5, 4.5, 5.5, 7.5, 10.5, 20.5, 60.5)
 """Upper bounds of the gap histogram, in periods of the group's frequency; one more counts all above."""
 _IN_TIME: Final = BUCKETS.index(1.1)
+SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+"""Upper bounds of the durations of questions that were answered."""
 
 _Queue = OrderedDict[bytes, Track]
 
@@ -49,15 +51,17 @@ class Membership:
         self._gone: _Queue = OrderedDict()
         self._refusals_told_at = float("-inf")
         self.overflow = 0
-        self.gaps = [0] * (len(BUCKETS) + 1)
-        self.gap_seconds = 0.0
+        self.gaps = Histogram(())
+        self.check_seconds = {check: Histogram(SECONDS) for check in Check}
         self.adopt(rules)
 
     def adopt(self, rules: Rules) -> None:
         """Take new rules; the members known stay."""
         self.rules = rules
         self.budget = Budget(rules.strangers_per_second)
-        self._bounds = [bound * rules.frequency for bound in BUCKETS]
+        bounds = tuple(bound * rules.frequency for bound in BUCKETS)
+        if self.gaps.bounds != bounds:
+            self.gaps = Histogram(bounds)
         self._soonest, self._latest = 0.9 * rules.frequency, 1.1 * rules.frequency
         for track in self._tracks.values():
             track.expected = track.name in rules.expected
@@ -94,8 +98,8 @@ class Membership:
                 track.alive_ms = alive_ms
                 track.heartbeats += 1
                 track.learn(gap)
-                self.gaps[_IN_TIME] += 1
-                self.gap_seconds += gap
+                self.gaps.counts[_IN_TIME] += 1
+                self.gaps.sum += gap
                 self._present.move_to_end(member.address)
                 return _NOTHING
         return self._hear_closely(track, heartbeat, now, origin)
@@ -195,8 +199,7 @@ class Membership:
         track.lost_told = False
 
     def _hear_gap(self, track: Track, length: float, step: float, now: float) -> list[Event]:
-        self.gaps[bisect_left(self._bounds, length)] += 1
-        self.gap_seconds += length
+        self.gaps.observe(length)
         if not track.learned:
             if length > self.rules.frequency / 4:
                 track.sample(length)
@@ -331,6 +334,10 @@ class Membership:
         if not answer.connected or answer.answered is False:
             key = (check, answer.outcome.value)
             track.failures[key] = track.failures.get(key, 0) + 1
+        else:
+            self.check_seconds[answer.check].observe(
+                (answer.connect_seconds or 0) + (answer.answer_seconds or 0)
+            )
         before = track.answer
         track.answer = answer
         news = before is None or (before.connected, before.answered) != (answer.connected, answer.answered)

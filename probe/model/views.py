@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 
+from probe.model.histogram import Histogram
 from probe.model.judge import Judge
-from probe.model.membership import BUCKETS
 from probe.model.presence import HEARD
 from probe.model.rules import Rules
 from probe.model.track import Track
@@ -83,8 +83,8 @@ class VerdictView(msgspec.Struct, frozen=True, gc=False):
     counts: dict[str, int]
 
 
-class GapView(msgspec.Struct, frozen=True, gc=False):
-    """Histogram of the gaps between heartbeats: upper bounds (s), counts (one more for all above), sum (s)."""
+class HistogramView(msgspec.Struct, frozen=True, gc=False):
+    """Upper bounds (s), counts (one more for all above), sum (s)."""
 
     bounds: list[float]
     counts: list[int]
@@ -111,14 +111,31 @@ class GroupView(msgspec.Struct, frozen=True, gc=False):
     fit: bool
     unfit: list[str]
     verdict: VerdictView
-    gaps: GapView
+    gaps: HistogramView
+    checks: dict[str, HistogramView]
     members: list[MemberView]
+
+
+class Build(msgspec.Struct, frozen=True, gc=False):
+    """What this probe is made of: its version, Python's, and the event loop."""
+
+    version: str
+    python: str
+    loop: str
+
+
+class Reload(msgspec.Struct, frozen=True, gc=False):
+    """Whether the last reload of the settings succeeded, and when the last good one did."""
+
+    successful: bool
+    succeeded_at: float
 
 
 class ProbeView(msgspec.Struct, frozen=True, gc=False):
     """Everything this probe sees, at ``time``."""
 
-    version: str
+    build: Build
+    reload: Reload
     time: float
     started: float
     ready: bool
@@ -177,9 +194,8 @@ def view_group(
         fit=not unfit,
         unfit=unfit,
         verdict=_view_verdict(watch.judge, offset),
-        gaps=GapView(
-            [bound * rules.frequency for bound in BUCKETS], list(membership.gaps), membership.gap_seconds
-        ),
+        gaps=_view_histogram(membership.gaps),
+        checks={check.value: _view_histogram(one) for check, one in membership.check_seconds.items()},
         members=members if members is not None else view_members(membership, now, offset, fit=not unfit),
     )
 
@@ -247,6 +263,10 @@ def _view_receiver(track: Track, offset: float) -> ReceiverView:
         failures=tuple((*key, count) for key, count in track.failures.items()),
         not_asked=track.not_asked or None,
     )
+
+
+def _view_histogram(histogram: Histogram) -> HistogramView:
+    return HistogramView(list(histogram.bounds), list(histogram.counts), histogram.sum)
 
 
 def _view_verdict(judge: Judge, offset: float) -> VerdictView:

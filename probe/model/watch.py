@@ -140,5 +140,5 @@ class Watch:
 
 _HARM: Final = {
     Effect.STALLS: "every Tomcat that hears it is deaf for 500 ms and logs a WARN",
-    Effect.KILLS: "every Tomcat that hears it loses its membership receiver thread and stays deaf until restarted",
+    Effect.KILLS: "every Tomcat that hears it loses its receiver thread and stays deaf until restarted",
 }

@@ -1,0 +1,304 @@
+"""Every metric: name, help, labels; projected from one view at each scrape: nothing outlives its member.
+
+Samples are made while they are written: ten thousand members are a quarter of a million lines.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import accumulate
+from typing import Any, Final
+
+from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector, CollectorRegistry
+from prometheus_client.samples import Sample
+
+from probe.model.evidence import MemberState
+from probe.model.fitness import Unfit
+from probe.model.verdict import ClusterState
+from probe.model.views import GroupView, HistogramView, MemberView, ProbeView
+
+Labels = dict[str, str]
+Rows = Iterable[tuple[str, Labels, float]]
+"""Name suffix ("_total"), labels, value."""
+
+
+class Projected(Metric):
+    """A metric family whose samples are made each time they are read."""
+
+    def __init__(self, name: str, kind: str, text: str, rows: Callable[[], Rows]) -> None:
+        self._rows = rows
+        super().__init__(name, text, kind)
+
+    @property  # type: ignore[override]  # the writers only ever iterate
+    def samples(self) -> Iterator[Sample]:
+        """Yield them."""
+        return (Sample(self.name + suffix, labels, value) for suffix, labels, value in self._rows())
+
+    @samples.setter
+    def samples(self, _: object) -> None:
+        """Take the empty list that the parent class begins with, and drop it."""
+
+
+Family = tuple[str, str, str]
+"""Name, type, help."""
+
+_Pairs = Iterable[tuple[Labels, float]]
+
+PROBE: Final[dict[Family, Callable[[ProbeView], _Pairs]]] = {
+    ("tribes_probe_fit", "gauge", "0 with the reason while the probe must not judge."): lambda view: (
+        ({"reason": reason.value}, reason.value not in view.unfit) for reason in Unfit
+    ),
+    ("tribes_probe_loop_lag_seconds", "gauge", "How late the event loop last was."): lambda view: [
+        ({}, view.loop_lag_seconds)
+    ],
+    (
+        "tribes_probe_config_last_reload_successful",
+        "gauge",
+        "1 when the last reload of the settings succeeded.",
+    ): lambda view: [({}, view.reload.successful)],
+    (
+        "tribes_probe_config_last_reload_success_timestamp_seconds",
+        "gauge",
+        "When the settings in force were read.",
+    ): lambda view: [({}, view.reload.succeeded_at)],
+    ("tribes_probe_build", "info", "What this probe is made of."): lambda view: [
+        ({"version": view.build.version, "python": view.build.python, "loop": view.build.loop}, 1)
+    ],
+}
+
+GROUP: Final[dict[Family, Callable[[GroupView], _Pairs]]] = {
+    ("tribes_group_joined", "gauge", "1 while the multicast join holds."): lambda group: (
+        ({"interface": interface}, joined) for interface, joined in group.joined.items()
+    ),
+    ("tribes_group", "info", "Settings in force."): lambda group: [
+        (
+            {
+                "address": group.address,
+                "port": str(group.port),
+                "frequency_seconds": _number(group.frequency_seconds),
+                "drop_time_seconds": _number(group.drop_time_seconds),
+            },
+            1,
+        )
+    ],
+    ("tribes_datagrams", "counter", "Datagrams received on the group."): lambda group: (
+        ({"kind": kind}, count) for kind, count in group.datagrams.items()
+    ),
+    (
+        "tribes_datagrams_malformed",
+        "counter",
+        "Datagrams refused, and what a Tomcat would suffer from them.",
+    ): lambda group: (
+        ({"reason": reason, "effect": effect}, count) for reason, effect, count in group.malformed
+    ),
+    ("tribes_receive_buffer_bytes", "gauge", "Socket buffer granted by the kernel."): lambda group: [
+        ({}, group.receive_buffer)
+    ],
+    ("tribes_receive_drops", "counter", "Datagrams lost in this host's own socket buffer."): lambda group: [
+        ({}, group.receive_drops)
+    ],
+    (
+        "tribes_members_overflow",
+        "counter",
+        "Datagrams of members not tracked: too many of them, or too fast.",
+    ): lambda group: [({}, group.overflow)],
+    ("tribes_cluster_state", "gauge", "1 for the state the cluster is in."): lambda group: (
+        ({"state": state.value}, group.verdict.state == state.value) for state in ClusterState
+    ),
+    ("tribes_cluster_members", "gauge", "Members per state."): lambda group: (
+        ({"state": state.value}, group.verdict.counts.get(state.value, 0)) for state in MemberState
+    ),
+    ("tribes_cluster_members_expected", "gauge", "Members expected by the settings."): lambda group: [
+        ({}, group.expected)
+    ],
+    ("tribes_view_members", "gauge", "Members up in this vantage's view."): lambda group: [
+        ({}, sum(member.up for member in group.members))
+    ],
+    (
+        "tribes_view_hash",
+        "gauge",
+        "48 bits of SHA-256 over the members up: equal where views are equal.",
+    ): lambda group: [({}, group.view_hash)],
+    (
+        "tribes_view_incarnation_hash",
+        "gauge",
+        "The same over the members up and their unique ids.",
+    ): lambda group: [({}, group.view_incarnation_hash)],
+}
+
+
+_STATES: Final = tuple(state.value for state in MemberState)
+
+
+def _known(value: float | None) -> list[tuple[Labels, float]]:
+    return [] if value is None else [({}, value)]
+
+
+def _receiver_up(member: MemberView) -> _Pairs:
+    receiver = member.receiver
+    if receiver.connected is not None:
+        yield {"check": "connect"}, receiver.connected
+    if receiver.answered is not None:
+        yield {"check": "ack"}, receiver.answered
+
+
+MEMBER: Final[dict[Family, Callable[[MemberView], _Pairs]]] = {
+    ("tribes_member_up", "gauge", "1 while a heartbeat younger than dropTime is known."): lambda m: [
+        ({}, m.up)
+    ],
+    ("tribes_member_state", "gauge", "1 for the state the member is in."): lambda m: (
+        ({"state": state}, state == m.state) for state in _STATES
+    ),
+    ("tribes_member", "info", "What the member says of itself."): lambda m: [
+        (
+            {
+                "unique_id": m.unique_id,
+                "domain": m.domain,
+                "source": m.source,
+                "interface": m.interface,
+                "secure_port": str(m.secure_port),
+                "udp_port": str(m.udp_port),
+            },
+            1,
+        )
+    ],
+    ("tribes_member_last_heartbeat_timestamp_seconds", "gauge", "When it was last heard."): lambda m: _known(
+        m.last_heartbeat
+    ),
+    (
+        "tribes_member_last_heartbeat_age_seconds",
+        "gauge",
+        "How long ago it was last heard, by the monotonic clock.",
+    ): lambda m: _known(m.age_seconds),
+    ("tribes_member_start_timestamp_seconds", "gauge", "When it started, by its alive time."): lambda m: _known(
+        m.start
+    ),
+    ("tribes_member_heartbeats", "counter", "Heartbeats heard."): lambda m: [({}, m.heartbeats)],
+    (
+        "tribes_member_heartbeats_lost",
+        "counter",
+        "Heartbeats missing from gaps that kept their phase.",
+    ): lambda m: [({}, m.heartbeats_lost)],
+    ("tribes_member_stalls", "counter", "Pauses of the sender."): lambda m: [({}, m.stalls)],
+    ("tribes_member_stall_seconds", "counter", "Time the sender was paused."): lambda m: [
+        ({}, m.stall_seconds)
+    ],
+    ("tribes_member_restarts", "counter", "New unique ids on the same address."): lambda m: [
+        ({"goodbye": "yes"}, m.restarts_clean),
+        ({"goodbye": "no"}, m.restarts_unclean),
+    ],
+    ("tribes_member_flaps", "counter", "Silent and back without a restart."): lambda m: [({}, m.flaps)],
+    ("tribes_member_ttl", "gauge", "IP TTL as received."): lambda m: [({}, m.ttl)] if m.ttl >= 0 else [],
+    (
+        "tribes_member_address_mismatch",
+        "gauge",
+        "1 when the host it announces is not the source of its datagrams.",
+    ): lambda m: [({}, m.address_mismatch)],
+    ("tribes_receiver_up", "gauge", "1 when the last question was answered."): _receiver_up,
+    ("tribes_receiver_checks", "counter", "Questions put."): lambda m: (
+        ({"check": check}, count) for check, count in m.receiver.checks.items()
+    ),
+    ("tribes_receiver_check_failures", "counter", "Questions that failed, by reason."): lambda m: (
+        ({"check": check, "reason": reason}, count) for check, reason, count in m.receiver.failures
+    ),
+}
+
+
+class Projection(Collector):
+    """Projects one view."""
+
+    def __init__(self, view: ProbeView) -> None:
+        self.view = view
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family."""
+        for family, pairs in PROBE.items():
+            yield _projected(family, partial(pairs, self.view))
+        for family, group_pairs in GROUP.items():
+            yield _projected(family, partial(self._groups, group_pairs))
+        for family, member_pairs in MEMBER.items():
+            yield _projected(family, partial(self._members, member_pairs))
+        yield Projected(
+            "tribes_heartbeat_gap_seconds", "histogram", "Time between heartbeats of one member.", self._gaps
+        )
+        yield Projected(
+            "tribes_receiver_check_duration_seconds", "histogram", "Time to an answer.", self._durations
+        )
+
+    def _groups(self, pairs: Callable[[GroupView], _Pairs]) -> _Pairs:
+        for group in self.view.groups:
+            for labels, value in pairs(group):
+                yield {"group": group.group, **labels}, value
+
+    def _members(self, pairs: Callable[[MemberView], _Pairs]) -> _Pairs:
+        for group in self.view.groups:
+            for member in group.members:
+                for labels, value in pairs(member):
+                    yield {"group": group.group, "member": member.member, **labels}, value
+
+    def _gaps(self) -> Rows:
+        for group in self.view.groups:
+            yield from _histogram({"group": group.group}, group.gaps)
+
+    def _durations(self) -> Rows:
+        for group in self.view.groups:
+            for check, histogram in group.checks.items():
+                yield from _histogram({"group": group.group, "check": check}, histogram)
+
+
+def _projected(family: Family, pairs: Callable[[], _Pairs]) -> Projected:
+    name, kind, text = family
+    suffix = {"counter": "_total", "info": "_info"}.get(kind, "")
+    return Projected(name, kind, text, lambda: ((suffix, labels, value) for labels, value in pairs()))
+
+
+def _histogram(labels: Labels, histogram: HistogramView) -> Rows:
+    counts = list(accumulate(histogram.counts))
+    for bound, count in zip((*histogram.bounds, float("inf")), counts, strict=True):
+        yield "_bucket", {**labels, "le": _number(bound)}, count
+    yield "_count", labels, counts[-1]
+    yield "_sum", labels, histogram.sum
+
+
+def _number(value: float) -> str:
+    """Write a number as the exposition formats do."""
+    return "+Inf" if value == float("inf") else repr(float(value))
+
+
+class Exposition:
+    """Everything a scrape shows: the projection of a view, and the client's own collectors."""
+
+    def __init__(self) -> None:
+        self._own = CollectorRegistry(auto_describe=False)
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self._own)
+
+    def render(self, view: ProbeView, accept: str) -> tuple[Iterator[bytes], str]:
+        """Return the text, a family at a time, and its content type, as the client's Accept header asks."""
+        encode, content_type = choose_encoder(accept)
+        return _families(encode, (Projection(view), self._own)), content_type
+
+
+_END: Final = b"# EOF\n"
+
+
+def _families(encode: Callable[[Collector], bytes], collectors: Iterable[Any]) -> Iterator[bytes]:
+    """Encode family by family, so that no more than one is ever held as text."""
+    ended = False
+    for collector in collectors:
+        for family in collector.collect():
+            text = encode(_One(family))
+            ended = text.endswith(_END)
+            yield text.removesuffix(_END)
+    if ended:
+        yield _END
+
+
+class _One(Collector):
+    def __init__(self, family: Metric) -> None:
+        self._family = family
+
+    def collect(self) -> Iterator[Metric]:
+        yield self._family

@@ -1,0 +1,110 @@
+"""The page: the verdict sentence and the members of every group, without script or foreign resource."""
+
+from datetime import UTC, datetime
+from html import escape
+from typing import Final
+
+from probe.model.views import GroupView, MemberView, ProbeView
+
+REFRESH: Final = 5
+"""seconds between two looks."""
+MOST_ROWS: Final = 1_000
+"""Members shown per group; all of them are in the API."""
+
+_STYLE: Final = """
+:root{color-scheme:light dark;--ink:#1c2430;--soft:#5b6676;--line:#d9dee6;--ground:#f6f7f9;--card:#fff;
+--good:#1a7f4b;--warn:#9a6200;--bad:#b3261e;--mute:#5b6676}
+@media(prefers-color-scheme:dark){:root{--ink:#e6e9ef;--soft:#9aa5b5;--line:#313a48;--ground:#12161c;--card:#1a2028;
+--good:#5fd08f;--warn:#f0b44a;--bad:#ff8a80;--mute:#9aa5b5}}
+*{box-sizing:border-box}body{margin:0;background:var(--ground);color:var(--ink);
+font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
+main{max-width:72rem;margin:0 auto;padding:1.5rem 1rem 3rem}h1{font-size:1.05rem;font-weight:600;margin:0}
+header{display:flex;justify-content:space-between;gap:1rem;flex-wrap:wrap;color:var(--soft)}
+section{background:var(--card);border:1px solid var(--line);border-radius:.6rem;margin-top:1.25rem;overflow:hidden}
+h2{font-size:1rem;margin:0;padding:.9rem 1rem 0}
+.verdict{margin:0;padding:.35rem 1rem 1rem;font-size:1.1rem;border-bottom:1px solid var(--line)}
+.facts{margin:0;padding:.6rem 1rem;color:var(--soft);font-size:.85rem;border-top:1px solid var(--line)}
+.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+th,td{text-align:left;padding:.45rem 1rem;border-top:1px solid var(--line);white-space:nowrap}
+th{font-weight:600;color:var(--soft);font-size:.8rem;border-top:0}td.number{text-align:right}th.number{text-align:right}
+code{font:13px ui-monospace,"DejaVu Sans Mono",monospace}
+.state{display:inline-block;border-radius:1rem;padding:0 .6rem;font-weight:600;border:1px solid currentColor}
+.alive,.whole{color:var(--good)}.late,.half,.silent,.left,.unheard,.degraded,.merging,.empty{color:var(--warn)}
+.mute,.frozen,.lost,.latent-split,.split,.asymmetric,.deaf,.down{color:var(--bad)}.unknown{color:var(--mute)}
+a{color:inherit}
+"""
+
+
+def render(view: ProbeView, telemetry_path: str) -> str:
+    """Return the page as HTML; everything that came from the network is escaped."""
+    groups = "\n".join(_group(group) for group in view.groups)
+    at = datetime.fromtimestamp(view.time, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
+<meta http-equiv="refresh" content="{REFRESH}"><title>{escape(_title(view))}</title><style>{_STYLE}</style></head>
+<body><main><header><h1>tribes-probe {escape(view.build.version)}</h1>
+<nav><a href="{escape(telemetry_path)}">metrics</a> · <a href="/api/v1/view">view as JSON</a> · {escape(at)}</nav></header>
+{groups}
+</main></body></html>
+"""
+
+
+def _title(view: ProbeView) -> str:
+    states = {group.verdict.state for group in view.groups}
+    return f"{', '.join(sorted(states)) or 'no group'} – tribes-probe"
+
+
+def _group(group: GroupView) -> str:
+    state, _, evidence = group.verdict.sentence.partition(" ")
+    rows = "\n".join(_row(member) for member in group.members[:MOST_ROWS])
+    more = len(group.members) - MOST_ROWS
+    rows += f'<tr><td colspan="8">and {more} more</td></tr>' if more > 0 else ""
+    joins = ", ".join(f"{name} {'joined' if held else 'not joined'}" for name, held in group.joined.items())
+    return f"""<section aria-labelledby="{escape(group.group)}"><h2 id="{escape(group.group)}">{escape(group.group)}</h2>
+<p class="verdict"><span class="state {escape(state)}">{escape(state)}</span> {escape(evidence)}</p>
+<div class="scroll"><table><thead><tr><th scope="col">member</th><th scope="col">state</th>
+<th scope="col" class="number">last heartbeat</th><th scope="col">receiver</th><th scope="col">up since</th>
+<th scope="col" class="number">lost</th><th scope="col" class="number">stalls</th><th scope="col">remarks</th>
+</tr></thead><tbody>
+{rows or '<tr><td colspan="8">nobody was heard yet</td></tr>'}
+</tbody></table></div>
+<p class="facts">{escape(group.address)}:{group.port} · {escape(joins or "no interface")} · heartbeats
+every {group.frequency_seconds:g} s, dropTime {group.drop_time_seconds:g} s ·
+{sum(group.datagrams.values())} datagrams, {group.receive_drops} dropped here</p></section>"""
+
+
+def _row(member: MemberView) -> str:
+    age = "–" if member.age_seconds is None else f"{member.age_seconds:.1f} s ago"
+    since = (
+        datetime.fromtimestamp(member.start, UTC).astimezone().strftime("%m-%d %H:%M:%S")
+        if member.start
+        else "–"
+    )
+    return (
+        f"<tr><td><code>{escape(member.member)}</code></td>"
+        f'<td><span class="state {escape(member.state)}">{escape(member.state)}</span></td>'
+        f'<td class="number">{age}</td><td>{escape(_receiver(member))}</td><td>{since}</td>'
+        f'<td class="number">{member.heartbeats_lost}</td><td class="number">{member.stalls}</td>'
+        f"<td>{escape(_remarks(member))}</td></tr>"
+    )
+
+
+def _receiver(member: MemberView) -> str:
+    receiver = member.receiver
+    if receiver.outcome is None:
+        return f"not asked: {receiver.not_asked}" if receiver.not_asked else "not asked yet"
+    seconds = receiver.answer_seconds if receiver.answer_seconds is not None else receiver.connect_seconds
+    return receiver.outcome + (f" ({seconds * 1000:.1f} ms)" if seconds is not None else "")
+
+
+def _remarks(member: MemberView) -> str:
+    remarks = {
+        "ghost suspected": bool(member.ghost),
+        f"announced by {member.source}": member.address_mismatch,
+        "not expected": False,
+        f"restarted {member.restarts_clean + member.restarts_unclean}×": member.restarts_clean
+        + member.restarts_unclean
+        > 0,
+        f"flapped {member.flaps}×": member.flaps > 0,
+    }
+    return ", ".join([*(text for text, holds in remarks.items() if holds), *member.oddities])
