@@ -45,6 +45,7 @@ class Membership:
 
     def __init__(self, rules: Rules) -> None:
         self._tracks: dict[bytes, Track] = {}
+        self._names: dict[str, Track] = {}
         self._present: _Queue = OrderedDict()
         self._late: _Queue = OrderedDict()
         self._passing: _Queue = OrderedDict()  # silent, and heard only once
@@ -68,9 +69,14 @@ class Membership:
         self._expect(rules.expected)
 
     def _expect(self, names: Iterable[str]) -> None:
-        known = {track.name for track in self._tracks.values()}
-        for name in sorted(set(names) - known):
-            self._tracks[name.encode()] = Track(name, name.encode(), self.rules.frequency, expected=True)
+        for name in sorted(set(names) - self._names.keys()):
+            self._keep(Track(name, name.encode(), self.rules.frequency, expected=True))
+
+    def _keep(self, track: Track) -> None:
+        self._tracks[track.address] = self._names[track.name] = track
+
+    def _drop(self, track: Track) -> None:
+        del self._tracks[track.address], self._names[track.name]
 
     def __iter__(self) -> Iterator[Track]:
         return iter(self._tracks.values())
@@ -81,6 +87,10 @@ class Membership:
     def get(self, address: bytes) -> Track | None:
         """Return what is known of an address (``Member.address``)."""
         return self._tracks.get(address)
+
+    def named(self, name: str) -> Track | None:
+        """Return what is known of a member by its name ("10.0.0.1:4000")."""
+        return self._names.get(name)
 
     # -- hearing
 
@@ -125,14 +135,15 @@ class Membership:
             return None
         track = expected or Track(member.name, member.address, self.rules.frequency)
         track.address = member.address
-        self._tracks[member.address] = track
+        self._keep(track)
         return track
 
     def _make_room(self) -> bool:
         for queue in (self._passing, self._gone):
             for address, track in queue.items():
                 if not track.expected:
-                    del queue[address], self._tracks[address]
+                    del queue[address]
+                    self._drop(track)
                     return True
         return False
 
@@ -363,7 +374,8 @@ class Membership:
         if track.presence is not Presence.SILENT or track.lost_told or track.state() is not MemberState.LOST:
             return []
         track.lost_told = True
-        text = f"{track.name} is lost: not heard for {now - track.last_heard:.1f} s, its receiver closed, no goodbye"
+        gap = now - track.last_heard
+        text = f"{track.name} is lost: not heard for {gap:.1f} s, its receiver closed, no goodbye"
         return [self._event(Kind.LOST, track, now, text)]
 
     # -- silence
@@ -402,7 +414,7 @@ class Membership:
         self._queue(track.presence, track).pop(track.address)
         if track.expected:
             return []
-        del self._tracks[track.address]
+        self._drop(track)
         return [self._event(Kind.FORGOTTEN, track, now, f"{track.name} is forgotten: gone for good")]
 
     def _move(self, track: Track, presence: Presence, now: float) -> None:

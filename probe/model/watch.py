@@ -7,8 +7,6 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
-from protocols.frame import HEADER
-
 from probe.model.events import Event, Kind
 from probe.model.evidence import Answer
 from probe.model.fitness import Fitness
@@ -16,6 +14,7 @@ from probe.model.judge import Judge
 from probe.model.membership import Membership
 from probe.model.rules import Rules
 from probe.model.track import Origin
+from protocols.frame import HEADER
 from protocols.heartbeat import Decoder, host_text, is_heartbeat
 from protocols.malformed import Effect, Malformed
 

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 import msgspec
 from aiohttp import BasicAuth, hdrs, web
 
+from probe.fields import ConfigError
 from probe.model.views import ProbeView
 from probe.surface import page
 from probe.surface.auth import Users
@@ -102,10 +103,17 @@ class Web:
         """Stop listening and let go of every connection."""
         await self._runner.cleanup()
 
-    def reload_certificates(self) -> None:
-        """Read the certificate anew, for connections to come; raises OSError, ssl.SSLError."""
-        if self._tls is not None and self._config.tls is not None:
-            self._tls.load_cert_chain(self._config.tls.cert_file, self._config.tls.key_file)
+    def adopt(self, config: WebConfig) -> None:
+        """Take another protection; a certificate is read anew, for connections to come.
+
+        Raises ``ConfigError`` when TLS is to begin or end, OSError or ssl.SSLError for bad files.
+        """
+        if (config.tls is None) is not (self._tls is None):
+            raise ConfigError(["turning TLS on or off takes a restart"])
+        if self._tls is not None and config.tls is not None:
+            _set_up(self._tls, config.tls)
+        self._config = config
+        self._users = Users(config.basic_auth_users)
 
     # -- answers
 
@@ -182,18 +190,22 @@ def _url(name: tuple[str, int], *, tls: bool) -> str:
 def _context(tls: Tls) -> ssl.SSLContext:
     """Return the server's TLS settings; raises ``ListenError``."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = VERSIONS[tls.min_version]
-    context.maximum_version = VERSIONS[tls.max_version]
     try:
-        context.load_cert_chain(tls.cert_file, tls.key_file)
-        if tls.client_ca_file:
-            context.load_verify_locations(tls.client_ca_file)
-        if tls.cipher_suites:
-            context.set_ciphers(":".join(tls.cipher_suites))
+        _set_up(context, tls)
     except (OSError, ssl.SSLError) as error:
         raise ListenError(f"TLS cannot be set up with {tls.cert_file}: {error}") from None
-    context.verify_mode = _VERIFY[tls.client_auth_type]
     return context
+
+
+def _set_up(context: ssl.SSLContext, tls: Tls) -> None:
+    context.load_cert_chain(tls.cert_file, tls.key_file)
+    context.minimum_version = VERSIONS[tls.min_version]
+    context.maximum_version = VERSIONS[tls.max_version]
+    if tls.client_ca_file:
+        context.load_verify_locations(tls.client_ca_file)
+    if tls.cipher_suites:
+        context.set_ciphers(":".join(tls.cipher_suites))
+    context.verify_mode = _VERIFY[tls.client_auth_type]
 
 
 _VERIFY: Final = {

@@ -1,0 +1,303 @@
+"""Builds the rooms, runs them in one TaskGroup, stops on a signal."""
+
+import asyncio
+import gc
+import platform
+import signal
+import ssl
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from probe.config import Group, Settings
+from probe.fields import ConfigError
+from probe.model.events import Event, Kind
+from probe.model.fitness import LAG_LIMIT, Unfit
+from probe.model.verdict import ClusterState
+from probe.model.views import Build, ProbeView, Reload, clock_text
+from probe.sensors.interfaces import Interface, Interfaces
+from probe.sensors.multicast import Multicast
+from probe.station import Station
+from probe.surface.journal import Journal
+from probe.surface.systemd import Notifier
+from probe.surface.web import Web
+from probe.web_config import WebConfig, load_web_config
+
+VERSION: Final = version("tribes-probe")
+LOOK_EVERY: Final = 0.25
+"""seconds between two looks at this probe's own health."""
+ASLEEP: Final = 1.0
+"""seconds by which boot time may outrun the monotonic clock before the host is said to have slept."""
+
+_VERDICTS: Final = frozenset(Kind(state.value) for state in ClusterState) | {Kind.MERGED}
+
+Load = Callable[[], Settings]
+
+
+class Daemon:
+    """One running probe. ``load`` reads the settings for a reload; it raises ``ConfigError``."""
+
+    def __init__(self, settings: Settings, load: Load | None = None) -> None:
+        self.settings = settings
+        self.journal = Journal(settings.log.level, settings.log.format)
+        self.stations: dict[str, Station] = {}
+        self._load = load
+        self._reload = Reload(successful=True, succeeded_at=time.time())
+        self._reloading = asyncio.Lock()
+        self._started = time.time()
+        self._stop = asyncio.Event()
+        self._lag = 0.0
+        self._notifier = Notifier()
+        self._web = Web(self, settings.web.telemetry_path, _web_config(settings))
+        self._interfaces = Interfaces(self._follow)
+        self._tasks = asyncio.TaskGroup()
+
+    # -- life
+
+    async def run(self, ready: Callable[[list[str]], None] = lambda _: None) -> None:
+        """Run until ``stop``; ``ready`` is told where the page is. Raises ``ListenError``, OSError at start."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self.stop)
+        loop.add_signal_handler(signal.SIGINT, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        try:
+            for group in self.settings.groups:
+                self.stations[group.name] = self._station(group)
+            await self._web.listen(self.settings.web.listen_addresses)
+            async with self._tasks as tasks:
+                await self._live(tasks, ready)
+        finally:
+            for station in self.stations.values():
+                station.close()
+            await self._web.close()
+            self._notifier.close()
+
+    async def _live(self, tasks: asyncio.TaskGroup, ready: Callable[[list[str]], None]) -> None:
+        work = [
+            tasks.create_task(one) for one in (self._interfaces.watch(), self._look(), self._feed_watchdog())
+        ]
+        for station in self.stations.values():
+            station.start(tasks)
+        self.journal.info("started", f"tribes-probe {VERSION}: {', '.join(self._web.addresses)}")
+        gc.freeze()  # what start-up made stays: no collection needs to look at it again
+        self._notifier.ready()
+        ready(self._web.addresses)
+        await self._stop.wait()
+        self._notifier.stopping()
+        self.journal.info("stopping", "a clean stop was asked for")
+        for one in work:
+            one.cancel()
+        for station in self.stations.values():
+            station.close()
+        self.stations = {}
+
+    def stop(self) -> None:
+        """Ask for a clean stop."""
+        self._stop.set()
+
+    def _station(self, group: Group) -> Station:
+        return Station(group, self.settings.forget_after, self._tell, self._join_changed)
+
+    # -- what happens
+
+    def _tell(self, events: list[Event]) -> None:
+        offset = time.time() - time.monotonic()
+        for event in events:
+            self.journal.event(event, event.at + offset)
+        if any(event.kind in _VERDICTS for event in events):
+            self._notifier.status(self._sentence())
+
+    def _sentence(self) -> str:
+        clock = clock_text(time.time() - time.monotonic())
+        sentences = {
+            name: station.watch.judge.verdict.sentence(clock) for name, station in self.stations.items()
+        }
+        if len(sentences) == 1:
+            return next(iter(sentences.values()))
+        return "; ".join(f"{name} {sentence}" for name, sentence in sentences.items())
+
+    def _join_changed(self, group: Group, interface: str, joined: bool, why: str) -> None:  # noqa: FBT001
+        facts = {"group": group.name, "interface": interface}
+        if joined:
+            self.journal.info("group-joined", f"hears {group.address}:{group.port} on {interface}", **facts)
+        else:
+            self.journal.warn("group-not-joined", f"does not hear {group.address}:{group.port}: {why}", **facts)
+
+    def _follow(self, interfaces: tuple[Interface, ...]) -> None:
+        for station in self.stations.values():
+            station.follow(interfaces)
+
+    # -- this probe's own health
+
+    async def _look(self) -> None:
+        asleep = _asleep()
+        while True:
+            due = time.monotonic() + LOOK_EVERY
+            await asyncio.sleep(LOOK_EVERY)
+            now = time.monotonic()
+            self._lag = max(0.0, now - due)
+            slept, asleep = _asleep() - asleep, _asleep()
+            for station in self.stations.values():
+                station.look(now)
+                if self._lag > LAG_LIMIT:
+                    station.incident(Unfit.LOOP_LAG, now)
+                if slept > ASLEEP:
+                    station.incident(Unfit.SUSPENDED, now)
+            self.journal.close_windows(now)
+
+    async def _feed_watchdog(self) -> None:
+        if self._notifier.watchdog_seconds is None:
+            return
+        while True:
+            self._notifier.alive()
+            await asyncio.sleep(self._notifier.watchdog_seconds)
+
+    # -- reload
+
+    def _hang_up(self) -> None:
+        self._tasks.create_task(self._reload_on_signal())
+
+    async def _reload_on_signal(self) -> None:
+        await self.reload()
+
+    async def reload(self) -> str | None:
+        """Read the settings anew; a bad file leaves the old ones in force. Return what was wrong."""
+        async with self._reloading:
+            self._notifier.reloading()
+            try:
+                self._apply(self._load() if self._load is not None else self.settings)
+            except (ConfigError, OSError, ssl.SSLError) as error:
+                self._reload = Reload(successful=False, succeeded_at=self._reload.succeeded_at)
+                self.journal.error("reload-failed", f"the old settings stay in force: {error}")
+                return str(error)
+            finally:
+                self._notifier.ready()
+            self._reload = Reload(successful=True, succeeded_at=time.time())
+            self.journal.info("reloaded", f"{len(self.stations)} groups")
+            return None
+
+    def _apply(self, settings: Settings) -> None:
+        """Open all that can fail first, then change over: nothing is half applied."""
+        web_config = _web_config(settings)
+        stations, sockets = self._prepare(settings)
+        try:
+            self._web.adopt(web_config)
+        except (ConfigError, OSError, ssl.SSLError):
+            _close_all(stations, sockets)
+            raise
+        self._change_over(settings, stations, sockets)
+
+    def _prepare(self, settings: Settings) -> tuple[dict[str, Station], dict[str, Multicast]]:
+        """Open stations for new groups and sockets for moved ones; raises OSError and then leaves none open."""
+        stations: dict[str, Station] = {}
+        sockets: dict[str, Multicast] = {}
+        try:
+            for group in settings.groups:
+                station = self.stations.get(group.name)
+                if station is None:
+                    stations[group.name] = self._station(group)
+                elif _place(station.group) != _place(group):
+                    sockets[group.name] = station.listen(group)
+        except OSError:
+            _close_all(stations, sockets)
+            raise
+        return stations, sockets
+
+    def _change_over(
+        self, settings: Settings, stations: dict[str, Station], sockets: dict[str, Multicast]
+    ) -> None:
+        if settings.web.listen_addresses != self.settings.web.listen_addresses:
+            self.journal.warn("reload", "web.listen_addresses takes effect at the next start")
+        self.settings = settings
+        self.journal.configure(settings.log.level, settings.log.format)
+        kept = {group.name for group in settings.groups}
+        for name in self.stations.keys() - kept:
+            self.stations.pop(name).close()
+        for group in settings.groups:
+            if group.name in stations:
+                self.stations[group.name] = stations[group.name]
+                self.stations[group.name].start(self._tasks)
+            else:
+                self.stations[group.name].adopt(
+                    group, settings.forget_after, sockets.get(group.name), self._tasks
+                )
+        self._follow(self._interfaces.now)
+
+    # -- what the web shows
+
+    async def view(self) -> ProbeView:
+        """Return everything this probe sees now."""
+        offset, now = time.time() - time.monotonic(), time.monotonic()
+        groups = [await station.view(offset) for station in list(self.stations.values())]
+        unfit = sorted(
+            {reason.value for one in self.stations.values() for reason in one.watch.fitness.reasons(now)}
+        )
+        return ProbeView(
+            build=Build(VERSION, platform.python_version(), type(asyncio.get_running_loop()).__module__),
+            reload=self._reload,
+            time=time.time(),
+            started=self._started,
+            ready=self.not_ready() is None,
+            fit=not unfit,
+            unfit=unfit,
+            loop_lag_seconds=self._lag,
+            groups=groups,
+        )
+
+    def not_ready(self) -> str | None:
+        """Say why this probe is not ready: not joined, or younger than one dropTime."""
+        for name, station in self.stations.items():
+            if not any(station.multicast.status().interfaces.values()):
+                return f"{name} is joined on no interface"
+            age = time.time() - self._started
+            if age < station.group.drop_time:
+                return f"listening for {age:.1f} s, dropTime of {name} is {station.group.drop_time:g} s"
+        return None
+
+
+def _web_config(settings: Settings) -> WebConfig:
+    path = settings.web.config_file
+    return load_web_config(Path(path)) if path is not None else WebConfig()
+
+
+def _place(group: Group) -> tuple[str, int, tuple[str, ...]]:
+    """Return what a socket is made for."""
+    return group.address, group.port, group.interfaces
+
+
+def _close_all(stations: dict[str, Station], sockets: dict[str, Multicast]) -> None:
+    for station in stations.values():
+        station.close()
+    for multicast in sockets.values():
+        multicast.close()
+
+
+def _asleep() -> float:
+    """Return for how long (seconds) this host was suspended since it started."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
+
+
+def run(
+    settings: Settings, load: Load | None = None, ready: Callable[[list[str]], None] = lambda _: None
+) -> None:
+    """Run a daemon until it is told to stop, on uvloop where there is one.
+
+    Raises ``ConfigError``, ``ListenError`` or OSError at start.
+    """
+
+    async def live() -> None:
+        await Daemon(settings, load).run(ready)
+
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(live())
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return uvloop's loop, or None (asyncio's own) where it is not installed."""
+    try:
+        import uvloop  # noqa: PLC0415  # not everywhere
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
