@@ -9,9 +9,9 @@ from enum import Enum, IntFlag
 from typing import Any, Final
 
 import msgspec
-from construct import Int32sb, Int64sb, StreamError, Struct, Tell
+from construct import Construct, Int32sb, Int64sb, StreamError, Struct, Tell
 
-from protocols.heartbeat import LEGACY_BEGIN, Heartbeat, Member, encode, parse
+from protocols.heartbeat import Heartbeat, Member, encode, parse
 from protocols.malformed import Effect, Malformed, Reason, check_length
 from protocols.sized import Sized
 
@@ -56,38 +56,35 @@ class Acknowledgement(Enum):
     FAIL_ACK = b"\x0b\x00\x05"
 
 
-class _MemberBlock(Sized):
-    """A member block after its length, refused in the order in which ``MemberImpl.getMember`` looks."""
-
-    def check(self, length: int, stream: Any) -> None:
-        """Ask for the marker before the length, as Java does; it allocates for the length last."""
-        here = stream.tell()
-        marker = stream.read(len(LEGACY_BEGIN))
-        stream.seek(here)
-        if marker != LEGACY_BEGIN:
-            raise Malformed(Reason.BEGIN_MARKER, Effect.STALLS)
-        if length < len(LEGACY_BEGIN) + 4:
-            raise Malformed(self.reason)
-        super().check(length, stream)
+class _MemberBlock(Construct):  # type: ignore[misc]  # construct is untyped
+    """A member block after its length, refused in the order in which Java looks; it allocates last."""
 
     def _parse(self, stream: Any, context: Any, path: str) -> Heartbeat:
+        length = Int32sb._parsereport(stream, context, path)  # noqa: SLF001  # construct's own seam
+        start, rest = stream.tell(), stream.read()
         try:
-            return parse(super()._parse(stream, context, path))
+            heartbeat = parse(rest, length)
         except Malformed as refused:
             if refused.reason is not Reason.BEGIN_MARKER:
                 raise
             # In the multicast receiver such bytes are routed elsewhere; in a frame they reach ``getMember``.
             raise Malformed(refused.reason, Effect.STALLS) from refused
+        check_length(length, len(rest), Reason.MEMBER_LENGTH)
+        stream.seek(start + length)
+        return heartbeat
 
-    def _build(self, obj: Heartbeat, stream: Any, context: Any, path: str) -> Any:
-        return super()._build(encode(obj), stream, context, path)
+    def _build(self, obj: Heartbeat, stream: Any, context: Any, path: str) -> Heartbeat:
+        block = encode(obj)
+        Int32sb._build(len(block), stream, context, path)  # noqa: SLF001
+        stream.write(block)
+        return obj
 
 
 CHANNEL_DATA: Final = Struct(
     "options" / Int32sb,
     "timestamp_ms" / Int64sb,
     "id" / Sized(Int32sb, Reason.MESSAGE_ID_LENGTH),
-    "sender" / _MemberBlock(Int32sb, Reason.MEMBER_LENGTH),
+    "sender" / _MemberBlock(),
     "message" / Sized(Int32sb, Reason.MESSAGE_LENGTH, negative=Effect.IGNORED, huge=Effect.IGNORED),
     "end" / Tell,
 )
@@ -211,33 +208,37 @@ def end_of_frame(buffer: bytes | bytearray, start: int = 0, longest: int = LONGE
         return None
     length = int.from_bytes(buffer[start + len(HEADER) : start + _START], signed=True)
     footer = start + _START + length
-    if length < 0 <= footer and buffer.startswith(FOOTER, footer):
-        # ``countPackages`` finds an earlier frame's footer, goes back to it, and never comes to an end.
-        raise Malformed(Reason.FRAME_LENGTH, Effect.KILLS)
-    check_length(length, longest, Reason.FRAME_LENGTH, negative=Effect.IGNORED, huge=Effect.IGNORED)
-    if held < length + OVERHEAD:
+    if footer < 0 or length > longest:
+        raise Malformed(Reason.FRAME_LENGTH)
+    if len(buffer) < footer + len(FOOTER):
         return None
     if not buffer.startswith(FOOTER, footer):
         raise Malformed(Reason.FRAME_FOOTER)
+    if length < 0:  # an earlier frame's footer: ``countPackages`` goes back to it, and never comes to an end
+        raise Malformed(Reason.FRAME_LENGTH, Effect.KILLS)
     return footer + len(FOOTER)
 
 
 def split(datagram: bytes) -> list[bytes]:
     """Return the data of the frames that a datagram begins with; what follows them a Tomcat ignores too.
 
-    Raises ``Malformed`` if there is none, or if counting them would not end.
+    Raises ``Malformed`` if there is none, or if a length makes ``countPackages`` throw or never end.
     """
     found, start = [], 0
     try:
-        while (end := end_of_frame(datagram, start, len(datagram))) is not None:
+        while (end := end_of_frame(datagram, start, _MAX_INT - start - OVERHEAD)) is not None:
             found.append(datagram[start + _START : end - len(FOOTER)])
             start = end
     except Malformed as refused:
-        if not found or refused.effect is Effect.KILLS:
+        if not found or refused.reason is Reason.FRAME_LENGTH:
             raise
     if not found:
         raise Malformed(Reason.FRAME_LENGTH)
     return found
+
+
+_MAX_INT: Final = 2**31 - 1
+"""A position beyond it is negative in Java."""
 
 
 def question(

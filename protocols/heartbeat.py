@@ -154,17 +154,19 @@ def is_heartbeat(data: bytes) -> bool:
     return data.startswith(LEGACY_BEGIN)
 
 
-def parse(data: bytes) -> Heartbeat:
+def parse(data: bytes, length: int | None = None) -> Heartbeat:
     """Read one datagram by the bare grammar, remembering nothing.
 
     Accepts what ``MemberImpl.getMember`` accepts and names each slack as an oddity; refuses what it
-    refuses with ``Malformed``, whatever the bytes.
+    refuses with ``Malformed``, whatever the bytes. ``length`` is that of the member block where more
+    stands behind it; like Java, the fields are bounded by the data all the same.
     """
+    length = len(data) if length is None else length
     layout = Layout.CURRENT if data.startswith(BEGIN) else Layout.TOMCAT_6
     if layout is Layout.TOMCAT_6 and not data.startswith(LEGACY_BEGIN):
         raise Malformed(Reason.BEGIN_MARKER)
     try:
-        start, end = _envelope(data, layout)
+        start, end = _envelope(data, length, layout)
         fields, fields_end = _read_fields(data, start, layout)
     except Malformed as refused:
         if layout is Layout.CURRENT:
@@ -172,19 +174,20 @@ def parse(data: bytes) -> Heartbeat:
         raise Malformed(Reason.BEGIN_MARKER) from refused  # to a current Tomcat it is no member block
     alive_ms = fields.pop("alive_ms")
     return Heartbeat(
-        Member(**fields, layout=layout, oddities=_oddities(data, layout, fields, end, fields_end)), alive_ms
+        Member(**fields, layout=layout, oddities=_oddities(data, length, layout, fields, end, fields_end)),
+        alive_ms,
     )
 
 
-def _envelope(data: bytes, layout: Layout) -> tuple[int, int]:
+def _envelope(data: bytes, length: int, layout: Layout) -> tuple[int, int]:
     """Return where the fields start and where the body length puts the end marker."""
     begin, end_marker = MARKERS[layout]
     start = len(begin) + 4
-    if len(data) < start:
+    if length < start or len(data) < start:
         raise Malformed(Reason.TOO_SMALL)
     body_length: int = Int32sb.parse(data[len(begin) : start])
     end = start + body_length
-    if end < 0 or len(data) < end + len(end_marker):
+    if length < end + len(end_marker) or not 0 <= end < len(data):
         raise Malformed(Reason.BODY_LENGTH)
     if not data.startswith(end_marker, end):
         raise Malformed(Reason.END_MARKER, Effect.STALLS)
@@ -206,11 +209,11 @@ _POSITIONED: Final = {layout: Struct("fields" / FIELDS[layout], "end" / Tell) fo
 
 
 def _oddities(
-    data: bytes, layout: Layout, fields: dict[str, Any], end: int, fields_end: int
+    data: bytes, length: int, layout: Layout, fields: dict[str, Any], end: int, fields_end: int
 ) -> tuple[Oddity, ...]:
     ports = (fields["port"], fields["secure_port"], fields.get("udp_port", -1))
     found = {
-        Oddity.TRAILING_BYTES: len(data) > end + len(MARKERS[layout][1]),
+        Oddity.TRAILING_BYTES: length > end + len(MARKERS[layout][1]),
         Oddity.BODY_LENGTH_SHORT: fields_end > end and data.startswith(MARKERS[layout][1], fields_end),
         Oddity.FIELDS_OVER_END_MARKER: fields_end > end and not data.startswith(MARKERS[layout][1], fields_end),
         Oddity.HOST_LENGTH: len(fields["host"]) not in {4, 16},
