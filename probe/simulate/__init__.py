@@ -1,0 +1,1 @@
+"""A cluster made of nothing: for the demo, drills and load. The only room that sends heartbeats."""
