@@ -38,6 +38,7 @@ class Station:
         self._tell = tell
         self._changed = changed
         self._timer: asyncio.TimerHandle | None = None
+        self._wakes_at = 0.0
         self._drops = 0
         self._asking: asyncio.Task[None] | None = None
         self.multicast = self.listen(group)
@@ -125,9 +126,10 @@ class Station:
         loop = asyncio.get_running_loop()
         at = loop.time() + deadline - time.monotonic()
         if self._timer is not None:
-            if self._timer.when() <= at:
+            if self._wakes_at <= at:
                 return
             self._timer.cancel()
+        self._wakes_at = at
         self._timer = loop.call_at(at, self._wake)
 
     def _wake(self) -> None:
@@ -158,7 +160,7 @@ class Station:
         if track is None:
             return
         self.receivers.follow(track)
-        if event.kind in _URGENT:
+        if event.kind in _URGENT and track.fresh_answer is None:
             self.receivers.urge(track.address)
         elif event.kind in _BACK:
             self.receivers.heard_again(track.address)

@@ -103,8 +103,9 @@ def _answers(seen: list[tuple[Track, MemberState]]) -> bool | None:
     if all(state in (MemberState.LEFT, MemberState.LOST) for _, state in seen):
         return False
     answers = [track.fresh_answer for track, state in seen if state is not MemberState.LEFT]
-    known = [answer.connected for answer in answers if answer is not None]
-    return any(known) if known else None
+    if any(answer is not None and answer.connected for answer in answers):
+        return True
+    return None if None in answers else False
 
 
 def _began(state: ClusterState, rules: Rules, seen: list[tuple[Track, MemberState]], now: float) -> float:
@@ -193,5 +194,5 @@ _ADVICE: Final = {
     ClusterState.DOWN: "nobody is heard and nobody answers",
     ClusterState.MERGING: "members are back that ran on meanwhile: their sessions diverged and do not cross",
     ClusterState.EMPTY: "nothing was ever heard and nothing is expected",
-    ClusterState.UNKNOWN: "nobody is heard, nobody could be asked: a deaf vantage and a dead cluster look alike",
+    ClusterState.UNKNOWN: "nobody is heard and not all could be asked: a deaf vantage and a dead cluster look alike",
 }

@@ -47,9 +47,9 @@ class Findings(msgspec.Struct, frozen=True, gc=False):
     """What one vantage found, as bits.
 
     ``known``: somebody was ever heard or is expected; ``heard``: somebody is; ``answers``: somebody unheard
-    answers or accepts (None: nobody could be asked); ``deaf``: nothing heard for 3 dropTimes; ``mute``: a
-    member mute for t_stable; ``merging``: members returned within t_stable, the same processes; ``missing``: somebody
-    known or expected is not alive.
+    answers or accepts (None: nobody does, but not all were asked); ``deaf``: nothing heard for 3 dropTimes;
+    ``mute``: a member mute for t_stable; ``merging``: members returned within t_stable, the same processes;
+    ``missing``: somebody known or expected is not alive.
     """
 
     fit: bool

@@ -82,7 +82,7 @@ class Receivers:
                 yield ipaddress.ip_network(text, strict=False)
 
     def urge(self, address: bytes) -> None:
-        """Ask this member now, or as soon as its pause is over."""
+        """Ask this member now: it fell silent."""
         self._schedule.urge(address, time.monotonic())
         self._changed.set()
 

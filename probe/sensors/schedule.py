@@ -21,11 +21,10 @@ PAUSES: Final = (5.0, 10.0, 20.0, 40.0, 60.0)
 class Turn:
     """One member's next turn."""
 
-    __slots__ = ("asking", "due", "not_before", "unanswered")
+    __slots__ = ("asking", "due", "unanswered")
 
     def __init__(self, due: float) -> None:
         self.due = due
-        self.not_before = 0.0
         self.unanswered = 0
         self.asking = False
 
@@ -56,10 +55,10 @@ class Schedule:
         self._turns.pop(address, None)
 
     def urge(self, address: bytes, now: float) -> None:
-        """Ask it now, or as soon as the pause after its silence is over."""
+        """Ask it now, pause or not: its heartbeats stopped, so its last answer says nothing any more."""
         turn = self._turns.get(address)
         if turn is not None and not turn.asking:
-            self._put(address, max(now, turn.not_before))
+            self._put(address, now)
 
     def due(self, now: float) -> list[bytes]:
         """Return who is to be asked now; each counts as being asked until ``answered``."""
@@ -81,17 +80,16 @@ class Schedule:
         if answer is not None and answer.connected and answer.answered is False:
             pause = PAUSES[min(turn.unanswered, len(PAUSES) - 1)]
             turn.unanswered += 1
-            turn.not_before = now + pause
             self._put(address, now + max(pause, self.interval))
             return
-        turn.unanswered, turn.not_before = 0, 0.0
+        turn.unanswered = 0
         self._put(address, now + self.interval * self._chance.uniform(1 - JITTER, 1 + JITTER))
 
     def heard_again(self, address: bytes, now: float) -> None:
         """Forget the pauses of a member that beats again."""
         turn = self._turns.get(address)
         if turn is not None:
-            turn.unanswered, turn.not_before = 0, 0.0
+            turn.unanswered = 0
             if not turn.asking:
                 self._put(address, now + self._chance.uniform(0, FIRST))
 
