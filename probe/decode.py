@@ -4,12 +4,13 @@ import struct
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from protocols import frame as frames
 from protocols import message
 from protocols.datagram import Content, classify
-from protocols.heartbeat import Decoder, Heartbeat, address_name, host_text
+from protocols.heartbeat import Decoder, Heartbeat, Member, address_name, host_text
 from protocols.malformed import Effect, Malformed
 from protocols.packet import SYN, Datagram, Segment, Unread, dissect
 from protocols.pcap import Packet
@@ -36,7 +37,10 @@ class Describer:
 
     def datagram(self, data: bytes) -> list[Record]:
         """Return one record for a heartbeat, one for each frame of a broadcast, one for anything else."""
-        contents = classify(data, self._decoder.decode)
+        known = self._decoder.recall(data)
+        if known is not None:
+            return [{"kind": "heartbeat", **_describe_member(known)}]
+        contents = classify(data, self._decoder.learn)
         return [_describe(content) for content in contents] or [{"kind": "foreign"}]
 
     def frame(self, data: bytes) -> Record:
@@ -88,18 +92,27 @@ def _describe(content: Content) -> Record:
 
 
 def _describe_member(heartbeat: Heartbeat) -> Record:
-    member = heartbeat.member
+    known = _describe_block(heartbeat.member)
+    if not heartbeat.oddities:
+        return known | {"alive_ms": heartbeat.alive_ms}
+    oddities = [oddity.value for oddity in heartbeat.oddities]
+    return known | {"alive_ms": heartbeat.alive_ms, "oddities": oddities}
+
+
+@lru_cache(maxsize=2_048)  # of members whose payload may be 64 KiB
+def _describe_block(member: Member) -> Record:
+    """Describe all of a member block but its alive time; not to be changed."""
     return {
         "host": host_text(member.host),
         "port": member.port,
         "secure_port": member.secure_port,
         "udp_port": member.udp_port,
-        "alive_ms": heartbeat.alive_ms,
+        "alive_ms": 0,
         "unique_id": member.unique_id.hex(),
         "command": member.command.hex(),
         "domain": member.domain.hex(),
         "payload_length": len(member.payload),
-        "oddities": [oddity.value for oddity in heartbeat.oddities],
+        "oddities": [],
     }
 
 
@@ -227,9 +240,12 @@ class _Stream:
 def _addresses(at: float, content: Datagram | Segment) -> Record:
     return {
         "time": round(at, 6),
-        "source": address_name(content.source, content.source_port),
-        "destination": address_name(content.destination, content.destination_port),
+        "source": _name(content.source, content.source_port),
+        "destination": _name(content.destination, content.destination_port),
     }
+
+
+_name: Final = lru_cache(maxsize=16_384)(address_name)
 
 
 # -- for people
@@ -245,7 +261,13 @@ def text(record: Record) -> str:
 
 def clock(at: float) -> str:
     """Write unix time as local time of day, to the microsecond."""
-    return datetime.fromtimestamp(at).astimezone().strftime("%H:%M:%S.%f")
+    seconds, fraction = divmod(round(at * 1e6), 10**6)
+    return f"{_second(seconds)}.{fraction:06}"
+
+
+@lru_cache(maxsize=64)
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at).astimezone().strftime("%H:%M:%S")
 
 
 def _heartbeat_text(record: Record) -> str:

@@ -1,6 +1,7 @@
 """Flags as the users of exporters know them, and the settings that they and the files make."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ import msgspec
 
 from probe.config import LOG_FORMATS, LOG_LEVELS, Settings, load
 from probe.fields import ConfigError
+from probe.surface.web import ListenError
 from probe.web_config import load_web_config
 
 Command = Callable[..., Any]
@@ -111,3 +113,14 @@ def insist(flags: dict[str, Any]) -> Settings:
         return read_settings(**flags)
     except ConfigError as error:
         raise SettingsError("\n".join(error.problems)) from error
+
+
+@contextlib.contextmanager
+def starting() -> Iterator[None]:
+    """Say in one line why a daemon could not start."""
+    try:
+        yield
+    except ConfigError as error:
+        raise SettingsError("\n".join(error.problems)) from error
+    except (ListenError, OSError) as error:
+        raise click.ClickException(str(error)) from error

@@ -19,6 +19,7 @@ PORT: Final = 45664
 
 _IFF_LOOPBACK: Final = 0x8
 _SIOCGIFFLAGS: Final = 0x8913
+_SIOCGIFADDR: Final = 0x8915
 _SEND_BUFFER: Final = 1 << 22
 
 
@@ -68,14 +69,17 @@ class Place(msgspec.Struct, frozen=True):
 
 def is_loopback(interface: str) -> bool:
     """Ask the kernel; raises ``RefusedError`` for an interface that is not there."""
+    flags: int = struct.unpack_from("H", _ask_kernel(interface, _SIOCGIFFLAGS), 16)[0]
+    return bool(flags & _IFF_LOOPBACK)
+
+
+def _ask_kernel(interface: str, what: int) -> bytes:
+    """Return a ``struct ifreq``: 16 bytes of name, then the answer."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
-        request = struct.pack("16s16x", interface.encode()[:15])
         try:
-            answer = fcntl.ioctl(asked, _SIOCGIFFLAGS, request)
+            return fcntl.ioctl(asked, what, struct.pack("16s24x", interface.encode()[:15]))
         except OSError as error:
             raise RefusedError(f"interface {interface}: {os.strerror(error.errno or 0)}") from error
-    flags: int = struct.unpack_from("H", answer, 16)[0]
-    return bool(flags & _IFF_LOOPBACK)
 
 
 class Outlet:
@@ -92,9 +96,9 @@ class Outlet:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, ttl)
         else:
             self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            self.socket.setsockopt(
-                socket.IPPROTO_IP, socket.IP_MULTICAST_IF, struct.pack("=4s4si", b"", b"", index)
-            )
+            address = _ask_kernel(place.interface, _SIOCGIFADDR)[20:24]  # else it is the default route's
+            request = struct.pack("=4s4si", b"", address, index)
+            self.socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, request)
             self.socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, ttl)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         try:
