@@ -1,0 +1,42 @@
+"""What every test may use; groups whose tools are missing are skipped and named, or fail in CI."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+from support import need
+
+settings.register_profile("ci", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("ci")
+
+_skipped: dict[str, str] = {}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip or fail a test whose group cannot run here."""
+    for marker in need.NEEDS:
+        if item.get_closest_marker(marker) is None:
+            continue
+        reason = need.missing(marker)
+        if reason is None:
+            continue
+        if need.REQUIRED:
+            pytest.fail(f"{marker}: {reason}", pytrace=False)
+        _skipped[marker] = reason
+        pytest.skip(f"{marker}: {reason}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name every group that was skipped, and the remedy."""
+    for marker, reason in _skipped.items():
+        terminalreporter.write_line(f"skipped group {marker}: {reason}", yellow=True)
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def event_loop_policy(request: pytest.FixtureRequest) -> Iterator[object]:
+    """Run every asynchronous test on both loops."""
+    import asyncio
+
+    import uvloop
+
+    yield uvloop.EventLoopPolicy() if request.param == "uvloop" else asyncio.DefaultEventLoopPolicy()
