@@ -1,92 +1,106 @@
-"""Drains a UDP socket in batches: bytes, kernel time, TTL, arriving interface, the kernel's drop counter.
+"""Drains a UDP socket in batches, with the kernel's word on each datagram: when, whence, through what."""
 
-``recvmmsg`` through ctypes: one system call and no allocation but the datagrams for up to ``BATCH`` of them.
-Python's own ``recvmsg`` costs a call and a list of control messages for each.
-"""
-
-import ctypes
-import errno
-import mmap
-import os
 import socket
 import struct
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import msgspec
 
 from probe.model.track import Origin
 from probe.model.watch import Datagram
+from probe.sensors.recvmmsg import BATCH, CONTROL, DATA, INLINE, SLOT, Slots
 
-BATCH: Final = 64
-LONGEST: Final = 65536
-"""bytes: no UDP datagram is longer; pages of a slot that no datagram touched cost nothing."""
-ORIGINS: Final = 65_536
+ORIGINS: Final = 16_384
 """Origins remembered; beyond that they are forgotten all at once."""
+CLOCK_SLACK: Final = 0.005
+"""seconds by which an arrival may seem to precede the last look at the empty socket."""
 
 SO_TIMESTAMPNS: Final = 35
 SO_RXQ_OVFL: Final = 40
 IP_PKTINFO: Final = 8
 IP_RECVTTL: Final = 12
+
 _TIMESTAMP: Final = (socket.SOL_SOCKET, SO_TIMESTAMPNS)
 _DROPS: Final = (socket.SOL_SOCKET, SO_RXQ_OVFL)
-_CONTROL: Final = 256  # bytes of control messages a slot has room for
-_NAME: Final = 32  # bytes of socket address
-
-_HEADER: Final = struct.Struct("@PI4xPNPNi4xI4x")  # struct mmsghdr: a msghdr and the bytes received
-_RESULT: Final = struct.Struct("@8xI4x8x8x8xNi4xI4x")  # what the kernel fills in: lengths and flags
-_CMSG: Final = struct.Struct("@Nii")
+_CMSG: Final = struct.Struct("=Qii")  # length with this header, level, type
+_INT: Final = struct.Struct("=I")
+_TOGETHER: Final = 0.0001  # seconds between two clocks that were read without an interruption
 
 
 class Family(msgspec.Struct, frozen=True):
     """Where an address family keeps what a datagram is asked for."""
 
-    name: str
-    pktinfo: tuple[int, int]
-    interface_at: int
-    hops: tuple[int, int]
+    name_size: int
+    source: tuple[int, int]
+    packet: tuple[int, int]
+    index_at: int
+    ttl: tuple[int, int]
+    asks: tuple[tuple[int, int], ...]
 
 
 FAMILIES: Final = {
     # struct sockaddr_in and in_pktinfo; struct sockaddr_in6 and in6_pktinfo
-    socket.AF_INET: Family("4x4s24x", (socket.IPPROTO_IP, IP_PKTINFO), 0, (socket.IPPROTO_IP, socket.IP_TTL)),
+    socket.AF_INET: Family(
+        name_size=16,
+        source=(4, 8),
+        packet=(socket.IPPROTO_IP, IP_PKTINFO),
+        index_at=0,
+        ttl=(socket.IPPROTO_IP, socket.IP_TTL),
+        asks=((socket.IPPROTO_IP, IP_PKTINFO), (socket.IPPROTO_IP, IP_RECVTTL)),
+    ),
     socket.AF_INET6: Family(
-        "8x16s8x", (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO), 16, (socket.IPPROTO_IPV6, socket.IPV6_HOPLIMIT)
+        name_size=28,
+        source=(8, 24),
+        packet=(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO),
+        index_at=16,
+        ttl=(socket.IPPROTO_IPV6, socket.IPV6_HOPLIMIT),
+        asks=(
+            (socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO),
+            (socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT),
+        ),
     ),
 }
 
 
 def ask_for_metadata(sock: socket.socket) -> None:
     """Have the kernel tell time, interface, TTL and drops with each datagram."""
-    sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-    sock.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
-    if sock.family is socket.AF_INET:
-        sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
-        sock.setsockopt(socket.IPPROTO_IP, IP_RECVTTL, 1)
-    else:
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
+    for level, option in (_TIMESTAMP, _DROPS, *FAMILIES[socket.AddressFamily(sock.family)].asks):
+        sock.setsockopt(level, option, 1)
 
 
-class Layout:
-    """Where the fields of one shape of control block stand, learned once by walking its headers."""
+class Layout(dict[bytes, Origin]):
+    """Where control blocks of one length hold what, learned by walking the first of them.
 
-    def __init__(self, control: bytes, family: Family) -> None:
+    It remembers origins by their raw bytes: those from packet info and TTL to the end of the source address.
+    """
+
+    def __init__(self, control: bytes, family: Family, origin: Callable[[bytes, int, int], Origin]) -> None:
+        super().__init__()
         places = dict(_walk(control))
-        wanted = {_TIMESTAMP: ("qq", 0), family.pktinfo: ("i", family.interface_at), family.hops: ("i", 0)}
-        self.complete = places.keys() >= wanted.keys()
+        stamp, packet, ttl = places[_TIMESTAMP], places[family.packet], places[family.ttl]
+        start, end = min(packet, ttl), CONTROL + family.name_size
         self.drops_at = places.get(_DROPS)
-        text, end, order = "=", 0, []
-        for key in sorted(wanted.keys() & places.keys(), key=places.__getitem__):
-            kind, offset = wanted[key]
-            at = places[key] + offset
-            text += f"{at - end}x{kind}"
-            end = at + struct.calcsize("=" + kind)
-            order.append(key)
-        self.usual = order == list(wanted)
-        self.struct = struct.Struct(f"{text}{_CONTROL - end}x")
+        self._rows: dict[int, struct.Struct] = {}
+        self._form = f"={stamp}xqq{start - stamp - 16}x{end - start}s{DATA - end}x"
+        self._index, self._ttl = packet + family.index_at - start, ttl - start
+        self._source = slice(*(CONTROL + edge - start for edge in family.source))
+        self._origin = origin
+
+    def rows(self, size: int) -> struct.Struct:
+        """Return what takes a slot apart: seconds, nanoseconds, raw origin, so many bytes of the datagram."""
+        rows = self._rows.get(size)
+        if rows is None:
+            rows = self._rows[size] = struct.Struct(f"{self._form}{size}s{INLINE - size}x")
+        return rows
+
+    def __missing__(self, key: bytes) -> Origin:
+        if len(self) >= ORIGINS:
+            self.clear()
+        index, ttl = (_INT.unpack_from(key, offset)[0] for offset in (self._index, self._ttl))
+        origin = self[key] = self._origin(key[self._source], index, ttl)
+        return origin
 
 
 def _walk(control: bytes) -> Iterator[tuple[tuple[int, int], int]]:
@@ -101,118 +115,105 @@ def _walk(control: bytes) -> Iterator[tuple[tuple[int, int], int]]:
 
 
 class Datagrams:
-    """The datagrams of one non-blocking UDP socket; ``names`` gives an interface's name for its index."""
+    """The datagrams of one UDP socket; ``names`` gives an interface's name for its index.
+
+    The same origin is the same object every time. ``drops`` counts what the kernel had dropped before the
+    last datagram read, since the socket was made.
+    """
 
     def __init__(self, sock: socket.socket, names: Callable[[int], str]) -> None:
         ask_for_metadata(sock)
+        self.drops = 0
         self._sock = sock
-        self._fd = sock.fileno()
         self._family = FAMILIES[socket.AddressFamily(sock.family)]
         self._names = names
-        self._source = struct.Struct("=" + self._family.name)
-        self._origins: dict[tuple[bytes, int, int], Origin] = {}
+        self._slots = Slots()
         self._layouts: dict[int, Layout] = {}
-        self.drops = 0
-        self._lay_out_memory()
-
-    def _lay_out_memory(self) -> None:
-        self._data = mmap.mmap(-1, BATCH * LONGEST)
-        self._sources = mmap.mmap(-1, BATCH * _NAME)
-        self._control = mmap.mmap(-1, BATCH * _CONTROL)
-        self._iovecs = mmap.mmap(-1, BATCH * 16)
-        self._messages = mmap.mmap(-1, BATCH * _HEADER.size)
-        data, sources, control, iovecs, messages = map(
-            _address, (self._data, self._sources, self._control, self._iovecs, self._messages)
-        )
-        for slot in range(BATCH):
-            struct.pack_into("@PN", self._iovecs, slot * 16, data + slot * LONGEST, LONGEST)
-            header = (
-                sources + slot * _NAME,
-                _NAME,
-                iovecs + slot * 16,
-                1,
-                control + slot * _CONTROL,
-                _CONTROL,
-                0,
-                0,
-            )
-            _HEADER.pack_into(self._messages, slot * _HEADER.size, *header)
-        self._fresh = self._messages[:]
-        self._messages_at = messages
+        self._origins: dict[Origin, Origin] = {}
+        self._emptied = time.monotonic()
 
     def read(self) -> list[Datagram]:
-        """Return what waits, at most ``BATCH``; nothing when nothing does. Raises OSError."""
-        self._messages[:] = self._fresh
-        count = _recvmmsg(self._fd, self._messages_at, BATCH, socket.MSG_DONTWAIT, None)
-        if count < 0:
-            return _nothing(ctypes.get_errno())
-        offset = time.monotonic() - time.time()
-        results = list(_RESULT.iter_unpack(memoryview(self._messages)[: count * _HEADER.size]))
-        sources = self._source.iter_unpack(memoryview(self._sources)[: count * _NAME])
-        length = results[0][1]
-        layout = self._layout(length, 0)
-        if layout.usual and all(result[1] == length for result in results):
-            facts: Iterable[tuple[int, ...]] = layout.struct.iter_unpack(
-                memoryview(self._control)[: count * _CONTROL]
-            )
-        else:
-            facts = [self._facts(result[1], slot) for slot, result in enumerate(results)]
-        self._count_drops(results[-1][1], count - 1)
-        data, origins = self._data, self._origins
-        found: list[Datagram] = []
-        start = 0
-        for (_, _, _, size), (source,), (seconds, nanoseconds, interface, hops) in zip(
-            results, sources, facts, strict=False
-        ):
-            origin = origins.get((source, interface, hops))
-            if origin is None:
-                origin = self._origin(source, interface, hops)
-            found.append((data[start : start + size], seconds + nanoseconds * 1e-9 + offset, origin))
-            start += LONGEST
-        return found
+        """Return what waits, at most ``BATCH``; fewer mean that the socket was empty. Raises OSError."""
+        lengths, controls = self._slots.fill(self._sock.fileno())
+        if not lengths:
+            return []
+        now, offset = _clocks()
+        batch = self._batch(lengths, controls, offset)
+        if batch[0][1] < self._emptied - CLOCK_SLACK or batch[-1][1] > now:
+            batch = [(data, self._plausible(at, now), origin) for data, at, origin in batch]
+        if len(lengths) < BATCH:
+            self._emptied = now
+        return batch
 
-    def _layout(self, length: int, slot: int) -> Layout:
+    def _batch(self, lengths: list[int], controls: list[int], offset: float) -> list[Datagram]:
+        """Put together what arrived, run by run of control blocks of one length: mostly there is one run."""
+        raw = self._slots.slots[: len(lengths) * SLOT]
+        alike = lengths.count(lengths[0]) == len(lengths) and lengths[0] <= INLINE
+        size = lengths[0] if alike else INLINE
+        batch: list[Datagram] = []
+        for first, last in _runs(controls):
+            layout = self._layout(controls[first], raw[first * SLOT : last * SLOT])
+            rows = layout.rows(size).iter_unpack(raw[first * SLOT : last * SLOT])
+            batch += [
+                (data, seconds + nanoseconds * 1e-9 + offset, layout[origin])
+                for seconds, nanoseconds, origin, data in rows
+            ]
+        self._count_drops(controls[-1], raw[-SLOT:])
+        return batch if alike else self._fit(batch, lengths)
+
+    def _fit(self, batch: list[Datagram], lengths: list[int]) -> list[Datagram]:
+        """Give each datagram its own length: shorter than its slot, or going on in its tail."""
+        tail = self._slots.tail
+        return [
+            (data[:length] if length <= INLINE else data + tail(index, length), at, origin)
+            for index, (length, (data, at, origin)) in enumerate(zip(lengths, batch, strict=True))
+        ]
+
+    def _layout(self, length: int, slots: bytes) -> Layout:
         layout = self._layouts.get(length)
         if layout is None:
-            control = self._control[slot * _CONTROL : slot * _CONTROL + min(length, _CONTROL)]
-            layout = self._layouts[length] = Layout(control, self._family)
+            layout = self._layouts[length] = Layout(slots[:length], self._family, self._origin)
         return layout
 
-    def _facts(self, length: int, slot: int) -> tuple[int, ...]:
-        """Return time, interface and hops of one slot whose control block differs from its neighbours'."""
-        layout = self._layout(length, slot)
-        if layout.usual:
-            return layout.struct.unpack_from(self._control, slot * _CONTROL)
-        now = time.time_ns()  # a control block without these: the time of reading is the best there is
-        return now // 10**9, now % 10**9, 0, -1
-
-    def _count_drops(self, length: int, slot: int) -> None:
-        at = self._layout(length, slot).drops_at
+    def _count_drops(self, control: int, slot: bytes) -> None:
+        """Take the kernel's counter; it has 32 bits and comes only once it is not 0."""
+        at = self._layouts[control].drops_at
         if at is not None:
-            self.drops = int.from_bytes(self._control[slot * _CONTROL + at :][:4], sys.byteorder)
+            self.drops += (_INT.unpack_from(slot, at)[0] - self.drops) & 0xFFFF_FFFF
 
-    def _origin(self, source: bytes, interface: int, hops: int) -> Origin:
+    def _origin(self, source: bytes, index: int, ttl: int) -> Origin:
         if len(self._origins) >= ORIGINS:
             self._origins.clear()
-        origin = Origin(source, self._names(interface), hops)
-        self._origins[source, interface, hops] = origin
-        return origin
+        origin = Origin(source, self._names(index), ttl)
+        return self._origins.setdefault(origin, origin)
+
+    def _plausible(self, at: float, now: float) -> float:
+        """Return the arrival, or now if the wall clock was set between arriving and reading."""
+        return at if self._emptied - CLOCK_SLACK <= at <= now else now
 
     def forget_interfaces(self) -> None:
         """Ask for interfaces' names anew: an index may mean another one now."""
-        self._origins.clear()
+        for layout in self._layouts.values():
+            layout.clear()
 
 
-_libc: Final = ctypes.CDLL(None, use_errno=True)
-_recvmmsg: Final = _libc.recvmmsg
-_recvmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p]
+def _runs(controls: list[int]) -> Iterator[tuple[int, int]]:
+    """Yield where each run of equal numbers starts and ends."""
+    first = 0
+    while first < len(controls):
+        last = first + controls.count(controls[first])
+        if last > len(controls) or len(set(controls[first:last])) > 1:
+            last = first + 1
+        yield first, last
+        first = last
 
 
-def _address(memory: mmap.mmap) -> int:
-    return ctypes.addressof(ctypes.c_char.from_buffer(memory))
-
-
-def _nothing(error: int) -> list[Datagram]:
-    if error in {errno.EAGAIN, errno.EINTR}:
-        return []
-    raise OSError(error, os.strerror(error))
+def _clocks() -> tuple[float, float]:
+    """Return now, and what is to be added to unix time to come to it."""
+    for _ in range(3):
+        before = time.monotonic()
+        unix = time.time()
+        now = time.monotonic()
+        if now - before < _TOGETHER:
+            break
+    return now, now - unix

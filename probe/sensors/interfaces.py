@@ -1,24 +1,28 @@
-"""Which network interfaces there are, and when that changes (rtnetlink)."""
+"""Which network interfaces there are, and when that changes."""
 
 import asyncio
-import contextlib
 import ipaddress
 import socket
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
 
-Address = ipaddress.IPv4Interface | ipaddress.IPv6Interface
+from probe.sensors import rtnetlink
+from probe.sensors.rtnetlink import IPInterface
 
-_RTMGRP: Final = 0x1 | 0x10 | 0x100  # LINK, IPV4_IFADDR, IPV6_IFADDR
-_UP, _LOOPBACK, _RUNNING, _MULTICAST = 0x1, 0x8, 0x40, 0x1000
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 SETTLE: Final = 0.05
-"""seconds: changes come in bursts (link, then addresses); the last of a burst is acted upon."""
+"""seconds between two looks: changes come in bursts (link, then addresses)."""
 
 
 class Interface(msgspec.Struct, frozen=True):
-    """One interface as the kernel tells it."""
+    """One interface as the kernel tells it.
+
+    ``life`` counts how often its index was made anew: with the old one its memberships went.
+    """
 
     index: int
     name: str
@@ -26,79 +30,112 @@ class Interface(msgspec.Struct, frozen=True):
     running: bool
     multicast: bool
     loopback: bool
-    addresses: tuple[Address, ...] = ()
+    addresses: tuple[IPInterface, ...] = ()
+    life: int = 0
 
-    def address(self, version: int) -> Address | None:
+    @property
+    def identity(self) -> tuple[int, int]:
+        """What the kernel ties memberships to; a name may change meanwhile."""
+        return self.index, self.life
+
+    def address(self, version: int) -> IPInterface | None:
         """Return its first address of an IP version."""
         return next((address for address in self.addresses if address.version == version), None)
 
+    def answers_to(self, entry: str) -> bool:
+        """Whether a setting means this interface: by its name, or by one of its addresses."""
+        return entry == self.name or any(entry == str(address.ip) for address in self.addresses)
+
+    def networks(self) -> list[Network]:
+        """Return the networks whose hosts can be reached over it without naming it."""
+        return [address.network for address in self.addresses if not address.ip.is_link_local]
+
 
 def list_interfaces() -> tuple[Interface, ...]:
-    """Ask the kernel. Blocks for some milliseconds: call it in a thread."""
-    from pyroute2 import IPRoute  # noqa: PLC0415  # costs a quarter of a second to import
-
-    with IPRoute() as route:
-        links = list(route.get_links())
-        addresses = list(route.get_addr())
-    found: dict[int, list[Address]] = {}
-    for address in addresses:
-        text = f"{address.get_attr('IFA_LOCAL') or address.get_attr('IFA_ADDRESS')}/{address['prefixlen']}"
-        found.setdefault(address["index"], []).append(ipaddress.ip_interface(text))
-    return tuple(_interface(link, tuple(found.get(link["index"], ()))) for link in links)
+    """Ask the kernel; it answers at once. Raises OSError."""
+    return _put_together(rtnetlink.list_links())
 
 
-def _interface(link: object, addresses: tuple[Address, ...]) -> Interface:
-    flags = link["flags"]  # type: ignore[index]  # pyroute2 is untyped
+def _put_together(
+    messages: Iterable[rtnetlink.Message], lives: Counter[int] | None = None
+) -> tuple[Interface, ...]:
+    links: dict[int, rtnetlink.Link] = {}
+    addresses: dict[int, list[IPInterface]] = {}
+    for message in messages:
+        if isinstance(message, rtnetlink.Link):
+            links[message.index] = message
+        elif isinstance(message, rtnetlink.Address):
+            addresses.setdefault(message.index, []).append(message.address)
+    lives = lives or Counter()
+    return tuple(
+        _interface(link, tuple(addresses.get(index, ())), lives[index]) for index, link in links.items()
+    )
+
+
+def _interface(link: rtnetlink.Link, addresses: tuple[IPInterface, ...], life: int) -> Interface:
+    flags = link.flags
     return Interface(
-        index=link["index"],  # type: ignore[index]
-        name=link.get_attr("IFLA_IFNAME"),  # type: ignore[attr-defined]
-        up=bool(flags & _UP),
-        running=bool(flags & _RUNNING),
-        multicast=bool(flags & _MULTICAST),
-        loopback=bool(flags & _LOOPBACK),
+        index=link.index,
+        name=link.name,
+        up=bool(flags & rtnetlink.UP),
+        running=bool(flags & rtnetlink.RUNNING),
+        multicast=bool(flags & rtnetlink.MULTICAST),
+        loopback=bool(flags & rtnetlink.LOOPBACK),
         addresses=addresses,
+        life=life,
     )
 
 
 class Interfaces:
-    """Tells ``changed`` of the interfaces at the start and after every change."""
+    """Tells ``changed`` of the interfaces at the start and after every change. Raises OSError when made."""
 
     def __init__(self, changed: Callable[[tuple[Interface, ...]], None]) -> None:
+        self.now: tuple[Interface, ...] = ()
         self._changed = changed
         self._noticed = asyncio.Event()
+        self._lives = Counter[int]()
         self._socket = socket.socket(
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE
         )
-        self.now: tuple[Interface, ...] = ()
 
     async def watch(self) -> None:
         """Run until cancelled."""
         loop = asyncio.get_running_loop()
-        self._socket.bind((0, _RTMGRP))
+        self._socket.bind((0, rtnetlink.GROUPS))
         loop.add_reader(self._socket.fileno(), self._notice)
         try:
             while True:
-                await self.refresh()
-                await self._noticed.wait()
-                await asyncio.sleep(SETTLE)
                 self._noticed.clear()
+                self._try_again()
+                await asyncio.sleep(SETTLE)
+                await self._noticed.wait()
         finally:
             loop.remove_reader(self._socket.fileno())
             self._socket.close()
 
-    async def refresh(self) -> None:
-        """List them now and tell."""
-        self.now = await asyncio.to_thread(list_interfaces)
-        self._changed(self.now)
+    def _try_again(self) -> None:
+        try:
+            self.refresh()
+        except OSError:
+            if not self.now:  # it never worked: this is no passing shortage
+                raise
+            self._noticed.set()
+
+    def refresh(self) -> None:
+        """List them now, and tell if they are others than before."""
+        now = _put_together(rtnetlink.list_links(), self._lives)
+        self._lives = Counter({interface.index: interface.life for interface in now if interface.life})
+        if now != self.now:
+            self.now = now
+            self._changed(now)
 
     def _notice(self) -> None:
-        """Something changed; what, is asked afresh: a lost notice (ENOBUFS) then costs nothing."""
+        """Note a change. What it is, is asked afresh: a notice lost in a burst (ENOBUFS) costs nothing."""
         self._noticed.set()
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                try:
-                    self._socket.recv(65536)
-                except BlockingIOError:
-                    raise
-                except OSError:
-                    continue
+        try:
+            data = self._socket.recv(rtnetlink.LONGEST)
+        except OSError:
+            return
+        for message in rtnetlink.read(data):
+            if isinstance(message, rtnetlink.Gone):
+                self._lives[message.index] += 1

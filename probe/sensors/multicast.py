@@ -1,36 +1,43 @@
-"""Joins a membership group and hears it. Never sends: nothing here writes to the socket (invariant 1)."""
+"""Joins a membership group and hears it, wherever it can be heard now. Never sends (invariant 1)."""
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
-import socket
-import struct
+import time
 from collections.abc import Callable, Iterable
 from typing import Final
+
+import msgspec
 
 from probe.config import Group
 from probe.model.views import Joined
 from probe.model.watch import Datagram
-from probe.sensors.datagrams import BATCH, Datagrams
-from probe.sensors.interfaces import Interface
+from probe.sensors.datagrams import Datagrams
+from probe.sensors.groupsocket import GroupSocket, one_interface_only
+from probe.sensors.interfaces import Interface, Network
+from probe.sensors.recvmmsg import BATCH
 
-RECEIVE_BUFFER: Final = 8 * 2**20
-"""bytes asked for: some seconds of a large cluster while the loop is elsewhere."""
-BATCHES: Final = 8
-"""Batches drained before the loop gets its turn again."""
+RECEIVE_BUFFER: Final = 4 * 2**20
+"""bytes asked for: ten thousand heartbeats while the loop is elsewhere."""
+TURN: Final = 0.005
+"""seconds for which one socket is drained before the loop gets its turn again."""
 
-_IP_MULTICAST_ALL: Final = 49
-_IPV6_MULTICAST_ALL: Final = 29
-_SO_RCVBUFFORCE: Final = 33
-_SO_MEMINFO: Final = 55
-_MEMINFO_DROPS: Final = 8
+
+class Ear(msgspec.Struct, frozen=True):
+    """One socket and the datagrams that come out of it."""
+
+    socket: GroupSocket
+    datagrams: Datagrams
 
 
 class Multicast:
-    """One group's socket and its memberships, one per interface.
+    """One group's memberships, one per interface: on one socket, or on one each where IPv6 binds to a scope.
 
-    ``take`` gets batches of datagrams; ``changed`` is told of every join that begins or ends to hold:
-    interface, whether it holds, and why.
+    ``take`` gets batches of datagrams. ``changed`` is told of every join that begins or ends to hold: the
+    interface ("" when there is none at all), whether it holds, and why. Where no interface is named, it joins
+    every one but loopback that carries multicast, is up and has an address of the group's family; such an
+    interface is listed while it can be heard on, and for good once a datagram was heard on it.
     """
 
     def __init__(
@@ -38,143 +45,179 @@ class Multicast:
         group: Group,
         take: Callable[[list[Datagram]], None],
         changed: Callable[[str, bool, str], None],
+        buffer: int = RECEIVE_BUFFER,
     ) -> None:
         """Open and bind the socket; nothing is joined yet. Raises OSError."""
         self.group = group
         self.address = ipaddress.ip_address(group.address)
         self._take = take
         self._changed = changed
+        self._buffer = buffer
+        self._loop = asyncio.get_running_loop()
+        self._ears: dict[int, Ear] = {}
         self._interfaces: dict[int, Interface] = {}
-        self._joined: dict[str, Interface] = {}
-        self._status: dict[str, bool] = dict.fromkeys(group.interfaces, False)
-        self.socket = _open(self.address, group.port)
-        self._datagrams = Datagrams(self.socket, self._name)
-        asyncio.get_running_loop().add_reader(self.socket.fileno(), self.drain)
+        self._memberships: set[tuple[int, int]] = set()
+        self._failures: dict[str, str] = {}
+        self._heard: set[str] = set()
+        self._status: dict[str, bool] = {}
+        self._drops_before = 0
+        if not one_interface_only(self.address):
+            self._ear(0)
+
+    # -- hearing
+
+    def _ear(self, scope: int) -> Ear:
+        ear = self._ears.get(scope)
+        if ear is None:
+            sock = GroupSocket(self.address, self.group.port, self._buffer, scope)
+            ear = self._ears[scope] = Ear(sock, Datagrams(sock.socket, self._name))
+            self._loop.add_reader(sock.socket.fileno(), self._readable, ear.datagrams)
+        return ear
+
+    def _readable(self, datagrams: Datagrams) -> None:
+        """Hand over what waits, but for one turn only: the loop calls again while there is more."""
+        until = time.monotonic() + TURN
+        while len(self._hand_over(datagrams)) == BATCH and time.monotonic() < until:
+            pass
 
     def drain(self) -> None:
-        """Hand over what waits, in batches, and leave the rest to the loop's next turn."""
-        for _ in range(BATCHES):
-            batch = self._datagrams.read()
-            if batch:
-                self._take(batch)
-            if len(batch) < BATCH:
-                return
+        """Hand over every datagram that has arrived until now."""
+        now = time.monotonic()
+        for ear in self._ears.values():
+            while len(batch := self._hand_over(ear.datagrams)) == BATCH and batch[-1][1] < now:
+                pass
 
-    def follow(self, interfaces: Iterable[Interface]) -> None:
-        """Join where the group can be heard now; say which joins hold no more."""
-        self._interfaces = {interface.index: interface for interface in interfaces}
-        wanted = {
-            interface.name: interface for interface in self._interfaces.values() if self._wants(interface)
-        }
-        for name, interface in list(self._joined.items()):
-            present = wanted.get(name)
-            if present is None or present.index != interface.index:
-                self._leave(interface)
-        for name, interface in wanted.items():
-            if name not in self._joined:
-                self._join(interface)
-        self._datagrams.forget_interfaces()
-
-    def _wants(self, interface: Interface) -> bool:
-        named = interface.name in self.group.interfaces
-        if self.group.interfaces and not named:
-            return False
-        usable = interface.up and interface.running and (interface.multicast or interface.loopback)
-        return (
-            usable and (named or not interface.loopback) and interface.address(self.address.version) is not None
-        )
-
-    def _join(self, interface: Interface) -> None:
-        try:
-            self._membership(interface, join=True)
-        except OSError as error:
-            self._tell(interface.name, joined=False, why=f"join failed: {error.strerror}")
-            return
-        self._joined[interface.name] = interface
-        self._tell(interface.name, joined=True, why="joined")
-
-    def _leave(self, interface: Interface) -> None:
-        del self._joined[interface.name]
-        there = self._interfaces.get(interface.index)
-        why = "the interface is down" if there is not None else "the interface is gone"
-        with contextlib.suppress(OSError):  # with the interface its membership went
-            self._membership(interface, join=False)
-        self._tell(interface.name, joined=False, why=why)
-        if not self.group.interfaces:
-            self._status.pop(interface.name, None)
-
-    def _tell(self, name: str, *, joined: bool, why: str) -> None:
-        if self._status.get(name) is joined and not joined and name not in self.group.interfaces:
-            return
-        self._status[name] = joined
-        self._changed(name, joined, why)
-
-    def _membership(self, interface: Interface, *, join: bool) -> None:
-        packed = self.address.packed
-        if self.address.version == 4:  # noqa: PLR2004  # struct ip_mreqn
-            option = socket.IP_ADD_MEMBERSHIP if join else socket.IP_DROP_MEMBERSHIP
-            self.socket.setsockopt(
-                socket.IPPROTO_IP, option, packed + bytes(4) + struct.pack("@i", interface.index)
-            )
-            return
-        option = socket.IPV6_JOIN_GROUP if join else socket.IPV6_LEAVE_GROUP
-        self.socket.setsockopt(socket.IPPROTO_IPV6, option, packed + struct.pack("@i", interface.index))
+    def _hand_over(self, datagrams: Datagrams) -> list[Datagram]:
+        batch = datagrams.read()
+        if batch:
+            self._take(batch)
+        return batch
 
     def _name(self, index: int) -> str:
         interface = self._interfaces.get(index)
-        return interface.name if interface else f"#{index}"
+        if interface is None:
+            return f"#{index}"
+        self._heard.add(interface.name)
+        return interface.name
+
+    # -- joining
+
+    def follow(self, interfaces: Iterable[Interface]) -> None:
+        """Join where the group can be heard now; tell which joins hold and which hold no more."""
+        self._interfaces = {interface.index: interface for interface in interfaces}
+        there = {interface.identity: interface for interface in self._interfaces.values()}
+        for identity in self._memberships - there.keys():
+            self._leave(identity)
+        self._failures.clear()
+        for identity, interface in there.items():
+            if identity not in self._memberships and self._wants(interface):
+                self._join(identity, interface)
+        for ear in self._ears.values():
+            ear.datagrams.forget_interfaces()
+        self._tell()
+
+    def _wants(self, interface: Interface) -> bool:
+        if self.group.interfaces:
+            return any(map(interface.answers_to, self.group.interfaces))
+        return interface.multicast and not interface.loopback and not self._silence(interface)
+
+    def _silence(self, interface: Interface) -> str:
+        """Say why nothing can be heard on an interface, nothing when it can."""
+        if not interface.up:
+            return "the interface is down"
+        if not interface.running:
+            return "the interface has no carrier"
+        if interface.address(self.address.version) is None:
+            return f"the interface has no IPv{self.address.version} address"
+        return ""
+
+    def _join(self, identity: tuple[int, int], interface: Interface) -> None:
+        """Join; while an interface is down the kernel keeps its memberships, so this is done once a life."""
+        try:
+            self._ear(self._scope(interface.index)).socket.join(interface.index)
+        except OSError as error:
+            self._failures[interface.name] = _explain(error)
+        else:
+            self._memberships.add(identity)
+
+    def _leave(self, identity: tuple[int, int]) -> None:
+        """Give back a membership whose interface is gone: the kernel still counts it."""
+        self._memberships.discard(identity)
+        scope = self._scope(identity[0])
+        with contextlib.suppress(OSError):
+            self._ears[scope].socket.leave(identity[0])
+        if scope:
+            self._shut(self._ears.pop(scope))
+
+    def _scope(self, index: int) -> int:
+        return index if one_interface_only(self.address) else 0
+
+    # -- telling
+
+    def _tell(self) -> None:
+        """Tell what changed since it was told last."""
+        reasons = {name: self._reason(name) for name in self._listed()}
+        if not reasons:
+            reasons[""] = "no interface carries multicast now"
+        for name in sorted(self._status.keys() - reasons.keys()):
+            if name and self._status[name]:
+                self._changed(name, False, self._reason(name))  # noqa: FBT003  # the callback's form
+        before, self._status = self._status, {name: not reason for name, reason in reasons.items()}
+        for name, reason in reasons.items():
+            if before.get(name) is not self._status[name]:
+                self._changed(name, self._status[name], reason or "joined")
+
+    def _listed(self) -> list[str]:
+        """Return the interfaces whose joins matter, as they are named in the settings."""
+        if self.group.interfaces:
+            return list(self.group.interfaces)
+        wanted = {interface.name for interface in self._interfaces.values() if self._wants(interface)}
+        return sorted(wanted | self._heard)
+
+    def _reason(self, name: str) -> str:
+        """Say why a join does not hold, nothing when it does."""
+        interface = self._called(name)
+        if interface is None:
+            return "there is no such interface"
+        return self._failures.get(interface.name) or self._silence(interface)
+
+    def _called(self, name: str) -> Interface | None:
+        found = (interface for interface in self._interfaces.values() if interface.answers_to(name))
+        return next(found, None)
 
     def status(self) -> Joined:
-        """Return how the socket stands."""
+        """Return how the sockets stand."""
         return Joined(
             address=self.group.address,
             port=self.group.port,
-            interfaces=dict(self._status),
-            receive_buffer=self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF),
+            interfaces={name: joined for name, joined in self._status.items() if name},
+            receive_buffer=min((ear.socket.buffer for ear in self._ears.values()), default=0),
             receive_drops=self.drops(),
         )
 
     def drops(self) -> int:
-        """Return how many datagrams the kernel dropped because the socket's buffer was full."""
-        info = self.socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 64)
-        at = _MEMINFO_DROPS * 4
-        return struct.unpack_from("@I", info, at)[0] if len(info) > at else self._datagrams.drops
+        """Return how many datagrams the kernel dropped until now because a socket's buffer was full."""
+        return self._drops_before + sum(ear.socket.drops() for ear in self._ears.values())
 
-    def networks(self) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-        """Return the networks of the interfaces joined."""
-        return [address.network for interface in self._joined.values() for address in interface.addresses]
+    def networks(self) -> list[Network]:
+        """Return the networks of the interfaces whose joins hold."""
+        joined = (self._called(name) for name, holds in self._status.items() if holds)
+        return [network for interface in joined if interface is not None for network in interface.networks()]
+
+    # -- ending
+
+    def _shut(self, ear: Ear) -> None:
+        self._drops_before += ear.socket.drops()
+        self._loop.remove_reader(ear.socket.socket.fileno())
+        ear.socket.close()
 
     def close(self) -> None:
         """Leave the group."""
-        asyncio.get_running_loop().remove_reader(self.socket.fileno())
-        self.socket.close()
+        while self._ears:
+            self._shut(self._ears.popitem()[1])
 
 
-def _open(address: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int) -> socket.socket:
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004
-    sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        _enlarge(sock)
-        _only_joined(sock)
-        sock.bind((str(address), port))  # the group's own address: others on this port are not heard
-    except OSError:
-        sock.close()
-        raise
-    return sock
-
-
-def _enlarge(sock: socket.socket) -> None:
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER)
-    except PermissionError:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-
-
-def _only_joined(sock: socket.socket) -> None:
-    """Hear only what this socket joined, not what another process of the host did."""
-    if sock.family == socket.AF_INET:
-        sock.setsockopt(socket.IPPROTO_IP, _IP_MULTICAST_ALL, 0)
-    else:
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_MULTICAST_ALL, 0)
+def _explain(error: OSError) -> str:
+    if error.errno == errno.ENOBUFS:
+        return "the kernel allows a socket no more memberships (net.ipv4.igmp_max_memberships)"
+    return f"joining failed: {error.strerror}"
