@@ -79,7 +79,7 @@ def _member_fields(layout: Layout, *udp_port: Any) -> list[Any]:
         SignedIntField("secure_port", -1),
         *udp_port,
         *_sized("host", "127.0.0.1", "b", _HostField),
-        *_sized("command", b""),
+        *_sized("member_command", b""),
         *_sized("domain", b""),
         XStrFixedLenField("unique_id", bytes(16), 16),
         *_sized("member_payload", b""),
@@ -108,7 +108,7 @@ class TribesHeartbeat(Packet):  # type: ignore[misc]
 
     def mysummary(self) -> str:
         """Say who, for scapy's one-line summaries."""
-        what = "goodbye" if self.command == GOODBYE else "heartbeat"
+        what = "goodbye" if self.member_command == GOODBYE else "heartbeat"
         return f"Tribes {what} of {self.host} port {self.port}"
 
     def post_build(self, pkt: bytes, pay: bytes) -> bytes:
@@ -182,9 +182,10 @@ class TribesFrame(Packet):  # type: ignore[misc]
         return TribesFrame
 
     @classmethod
-    def tcp_reassemble(cls, data: bytes, *_: Any) -> Packet:
-        """Give TCPSession what is whole; it keeps the Padding for the next segment."""
-        return cls(data)
+    def tcp_reassemble(cls, data: bytes, *_: Any) -> Packet | None:
+        """Give TCPSession what is whole, if anything is; it keeps the Padding for the next segment."""
+        layer = cls(data)
+        return None if type(layer) is Padding else layer
 
 
 for _side in ("sport", "dport"):

@@ -1,8 +1,10 @@
 """What every test may use; groups whose tools are missing are skipped and named, or fail in CI."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable
 
 import pytest
+import uvloop
 from hypothesis import HealthCheck, settings
 from support import need
 
@@ -32,11 +34,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"skipped group {marker}: {reason}", yellow=True)
 
 
-@pytest.fixture(params=["asyncio", "uvloop"])
-def event_loop_policy(request: pytest.FixtureRequest) -> Iterator[object]:
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Run every asynchronous test on both loops."""
-    import asyncio
-
-    import uvloop
-
-    yield uvloop.EventLoopPolicy() if request.param == "uvloop" else asyncio.DefaultEventLoopPolicy()
+    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}

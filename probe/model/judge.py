@@ -194,5 +194,7 @@ _ADVICE: Final = {
     ClusterState.DOWN: "nobody is heard and nobody answers",
     ClusterState.MERGING: "members are back that ran on meanwhile: their sessions diverged and do not cross",
     ClusterState.EMPTY: "nothing was ever heard and nothing is expected",
-    ClusterState.UNKNOWN: "nobody is heard and not all could be asked: a deaf vantage and a dead cluster look alike",
+    ClusterState.UNKNOWN: (
+        "nobody is heard and not all could be asked: a deaf vantage and a dead cluster look alike"
+    ),
 }

@@ -37,8 +37,8 @@ class Track:
     __slots__ = (
         "address", "alive_ms", "answer", "checks", "clash_until", "closed", "deviation", "expected", "failures",
         "first_heard", "flaps", "ghost", "heartbeats", "last_heard", "lost", "lost_told", "member", "mismatch",
-        "name", "not_asked", "origin", "period", "presence", "restarts_clean", "restarts_unclean", "returned_at",
-        "rivals", "samples", "since", "stall_seconds", "stalls", "steady",
+        "name", "not_asked", "origin", "period", "presence", "restarts_clean", "restarts_unclean",
+        "returned_at", "rivals", "samples", "since", "stall_seconds", "stalls", "steady",
     )  # fmt: skip
 
     def __init__(self, name: str, address: bytes, period: float, *, expected: bool = False) -> None:

@@ -3,6 +3,7 @@
 from functools import partial
 
 from benchmarks.row import Row, ratio, seconds_per_call
+
 from protocols.heartbeat import GRAMMAR, Decoder, Heartbeat, Layout, Member, encode
 
 WANTED = 40.0

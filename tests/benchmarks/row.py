@@ -13,7 +13,8 @@ ROUNDS: Final = 7
 class Row(msgspec.Struct, frozen=True):
     """What was measured against what; ``reached`` compares ``value`` with the least that is wanted.
 
-    ``least`` is a lower bound ("40×"), or with ``at_most`` an upper one ("50 ms"); ``detail`` gives the raw figures.
+    ``least`` is a lower bound ("40×"), or with ``at_most`` an upper one ("50 ms"); ``detail`` gives the raw
+    figures.
     """
 
     what: str
@@ -38,7 +39,9 @@ def seconds_per_call(call: Callable[[], object], calls: int) -> float:
     return (time.process_time() - started) / calls
 
 
-def ratio(slow: Callable[[], float], fast: Callable[[], float], rounds: int = ROUNDS) -> tuple[float, float, float]:
+def ratio(
+    slow: Callable[[], float], fast: Callable[[], float], rounds: int = ROUNDS
+) -> tuple[float, float, float]:
     """Measure both in turn; return the median of the ratios slow/fast, and the two medians (seconds)."""
     slow(), fast()  # warm
     pairs = [(slow(), fast()) for _ in range(rounds)]
