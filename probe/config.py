@@ -268,8 +268,9 @@ def _origins(fields: Fields, taken: dict[str, str]) -> dict[str, str]:
 
 
 def _receiver_check(fields: Fields, base: ReceiverCheck) -> ReceiverCheck:
+    level = fields.take("level", choice(*LEVELS), "auto")
     check = ReceiverCheck(
-        level=fields.take("level", choice(*LEVELS), base.level),
+        level=base.level if level == "auto" else level,
         interval=fields.take("interval", positive(duration), base.interval),
         timeout=fields.take("timeout", positive(duration), base.timeout),
         allowed_networks=fields.take("allowed_networks", _networks, base.allowed_networks),
