@@ -6,10 +6,10 @@ from typing import Final
 
 from probe.model.events import Event, Kind
 from probe.model.evidence import MemberState
-from probe.model.presence import Presence
+from probe.model.presence import HEARD, Presence
 from probe.model.rules import Rules
 from probe.model.track import Track
-from probe.model.verdict import ALIVE, ClusterState, Findings, Phrase, Verdict, cluster_state
+from probe.model.verdict import ClusterState, Findings, Phrase, Verdict, cluster_state
 
 NAMED: Final = 5
 """Members that one sentence names; the others are counted."""
@@ -20,6 +20,7 @@ class Judge:
 
     def __init__(self, now: float) -> None:
         self.started_at = now
+        self._fit_since: float | None = None
         self.verdict = Verdict(ClusterState.UNKNOWN, now, (("nothing was judged yet",),), {}, 0, 0)
 
     def judge(
@@ -27,17 +28,23 @@ class Judge:
     ) -> list[Event]:
         """Judge anew; return the change of the cluster state, if there is one."""
         unfit = tuple(unfit)
+        if unfit:
+            self._fit_since = None
+        elif self._fit_since is None:
+            self._fit_since = now
         seen = [(track, track.state()) for track in tracks]
         wanted = _wanted(rules, seen)
-        alive = sum(state in ALIVE for _, state in wanted)
+        alive = sum(_serves(*pair) for pair in wanted)
         findings = self._findings(rules, seen, wanted, alive, now, fit=not unfit)
         state = cluster_state(findings)
         counts = dict(Counter(state for _, state in seen) if not unfit else {MemberState.UNKNOWN: len(seen)})
         since = self.verdict.since if state is self.verdict.state else _began(state, rules, seen, now)
-        reasons = _reasons(state, wanted, seen, alive, max(rules.expected_count, len(wanted)), unfit)
+        total = max(rules.expected_count, len(wanted))
+        asked_for = seen if rules.expected_count and alive < total else wanted
+        reasons = _reasons(state, asked_for, seen, alive, total, unfit)
         before = self.verdict.state
-        self.verdict = Verdict(state, since, reasons, counts, alive, max(rules.expected_count, len(wanted)))
-        return [] if state is before else [self._change(rules, before, now)]
+        self.verdict = Verdict(state, since, reasons, counts, alive, total)
+        return [] if state is before else [self._change(rules, before, now, fit=not unfit)]
 
     def _findings(
         self,
@@ -49,18 +56,19 @@ class Judge:
         *,
         fit: bool,
     ) -> Findings:
-        last_heard = max((track.last_heard for track, _ in seen), default=0.0)
         return Findings(
             fit=fit,
             known=bool(seen) or rules.expected_count > 0,
-            heard=any(track.presence in (Presence.PRESENT, Presence.LATE) for track, _ in seen),
+            heard=any(track.presence in HEARD for track, _ in seen),
             answers=_answers(seen),
-            deaf=now - max(last_heard, self.started_at) >= 3 * rules.drop_time,
+            deaf=self._deaf_at(rules, (track for track, _ in seen)) <= now,
             mute=any(
-                state is MemberState.MUTE and now - track.since >= rules.stable_time for track, state in seen
+                state is MemberState.MUTE and track.since + rules.stable_time <= now for track, state in seen
             ),
             merging=any(
-                track.returned_at is not None and now - track.returned_at < rules.stable_time
+                track.returned_at is not None
+                and track.returned_at >= (self._fit_since or 0.0)  # a probe that starved did not hear them
+                and now < track.returned_at + rules.stable_time
                 for track, _ in seen
             ),
             missing=alive < max(len(wanted), rules.expected_count),
@@ -68,15 +76,21 @@ class Judge:
 
     def deadline(self, rules: Rules, tracks: Iterable[Track], now: float) -> float | None:
         """Return when time alone may change the verdict next."""
-        moments = [self.started_at + 3 * rules.drop_time]
+        tracks = list(tracks)
+        moments = [] if any(track.presence in HEARD for track in tracks) else [self._deaf_at(rules, tracks)]
         for track in tracks:
             if track.presence is Presence.SILENT:
-                moments += [track.since + rules.stable_time, track.last_heard + 3 * rules.drop_time]
+                moments.append(track.since + rules.stable_time)
             elif track.returned_at is not None:
                 moments.append(track.returned_at + rules.stable_time)
         return min((moment for moment in moments if moment > now), default=None)
 
-    def _change(self, rules: Rules, before: ClusterState, now: float) -> Event:
+    def _deaf_at(self, rules: Rules, tracks: Iterable[Track]) -> float:
+        """Return when nothing will have been heard for three dropTimes."""
+        last_heard = max((track.last_heard for track in tracks), default=0.0)
+        return max(last_heard, self.started_at) + 3 * rules.drop_time
+
+    def _change(self, rules: Rules, before: ClusterState, now: float, *, fit: bool) -> Event:
         verdict = self.verdict
         merged = before is ClusterState.MERGING and verdict.state is ClusterState.WHOLE
         return Event(
@@ -84,7 +98,7 @@ class Judge:
             kind=Kind.MERGED if merged else Kind(verdict.state.value),
             group=rules.name,
             text=verdict.evidence(lambda at: f"{now - at:.1f} s ago"),
-            fit=verdict.state is not ClusterState.UNKNOWN,
+            fit=fit,
             values={"before": before.value, "alive": verdict.alive, "wanted": verdict.wanted},
         )
 
@@ -94,12 +108,21 @@ def _wanted(rules: Rules, seen: list[tuple[Track, MemberState]]) -> list[tuple[T
     if rules.expected:
         return [pair for pair in seen if pair[0].expected]
     if rules.expected_count:
-        return [pair for pair in seen if pair[1] in ALIVE]
+        return [pair for pair in seen if _serves(*pair)]
     return seen
+
+
+def _serves(track: Track, state: MemberState) -> bool:
+    """Whether it counts as alive: a late one is still a member, unless its receiver failed."""
+    if state is MemberState.LATE:
+        return track.answer is None or track.answer.serves
+    return state is MemberState.ALIVE
 
 
 def _answers(seen: list[tuple[Track, MemberState]]) -> bool | None:
     """Return whether anybody unheard accepts or answers; None when that is not known of anybody."""
+    if not seen:
+        return None
     if all(state in (MemberState.LEFT, MemberState.LOST) for _, state in seen):
         return False
     answers = [track.fresh_answer for track, state in seen if state is not MemberState.LEFT]
@@ -115,7 +138,7 @@ def _began(state: ClusterState, rules: Rules, seen: list[tuple[Track, MemberStat
     return min(
         track.since
         for track, member in seen
-        if member is MemberState.MUTE and now - track.since >= rules.stable_time
+        if member is MemberState.MUTE and track.since + rules.stable_time <= now
     )
 
 
@@ -129,7 +152,7 @@ def _reasons(
 ) -> tuple[Phrase, ...]:
     if unfit:
         return ((f"the probe is not fit to judge ({', '.join(unfit)})",),)
-    missing = [pair for pair in wanted if pair[1] not in ALIVE]
+    missing = [pair for pair in wanted if not _serves(*pair)]
     missing += [pair for pair in seen if pair[1] is MemberState.MUTE and pair not in missing]
     phrases = [_missing(*pair) for pair in missing[:NAMED]]
     if len(missing) > NAMED:
@@ -168,9 +191,12 @@ _MISSING: Final[dict[MemberState, Callable[[Track], Phrase]]] = {
     MemberState.LOST: lambda track: (
         f"{track.name} is lost (last ", track.last_heard, f"), its receiver is closed ({_failure(track)})"
     ),
-    MemberState.LEFT: lambda track: (f"{track.name} left at ", track.since, " with a goodbye"),
+    MemberState.LEFT: lambda track: (f"{track.name} left (", track.since, ") with a goodbye"),
     MemberState.HALF: lambda track: (
         f"{track.name} is heard but its receiver fails ({_failure(track)}): nobody can replicate to it",
+    ),
+    MemberState.LATE: lambda track: (
+        f"{track.name} is late (last ", track.last_heard, f") and its receiver fails ({_failure(track)})"
     ),
     MemberState.UNHEARD: lambda track: (f"{track.name} is expected and was never heard",),
 }  # fmt: skip

@@ -6,6 +6,7 @@ time. Silence waits in queues of one constant time-out each, so every queue is i
 deadlines by itself and only its head is ever looked at.
 """
 
+import ipaddress
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -70,7 +71,8 @@ class Membership:
 
     def _expect(self, names: Iterable[str]) -> None:
         for name in sorted(set(names) - self._names.keys()):
-            self._keep(Track(name, name.encode(), self.rules.frequency, expected=True))
+            if (address := _packed(name)) not in self._tracks:
+                self._keep(Track(name, address, self.rules.frequency, expected=True))
 
     def _keep(self, track: Track) -> None:
         self._tracks[track.address] = self._names[track.name] = track
@@ -130,11 +132,9 @@ class Membership:
         return self._hear_beat(track, heartbeat, now, origin)
 
     def _admit(self, member: Member) -> Track | None:
-        expected = self._tracks.pop(member.name.encode(), None)
-        if expected is None and len(self._tracks) >= self.rules.capacity and not self._make_room():
+        if len(self._tracks) >= self.rules.capacity and not self._make_room():
             return None
-        track = expected or Track(member.name, member.address, self.rules.frequency)
-        track.address = member.address
+        track = Track(member.name, member.address, self.rules.frequency)
         self._keep(track)
         return track
 
@@ -162,11 +162,13 @@ class Membership:
 
     def _hear_goodbye(self, track: Track, heartbeat: Heartbeat, now: float, origin: Origin) -> list[Event]:
         presence, kind = TRANSITIONS[track.presence, Trigger.GOODBYE]
+        if kind is None:
+            return _NOTHING
+        if track.member is None:
+            track.first_heard = now
         track.member = heartbeat.member
         track.origin = origin
         self._move(track, presence, now)
-        if kind is None:
-            return _NOTHING
         track.last_heard = now
         track.alive_ms = heartbeat.alive_ms
         return [self._event(kind, track, now, f"{track.name} said goodbye: a clean stop")]
@@ -250,6 +252,7 @@ class Membership:
         if self._overlaps(track, heartbeat, gap):
             return self._clash(track, heartbeat, now, origin)
         events = self._restart(track, member, now, gap)
+        track.returned_at = None
         track.samples.clear()
         track.period, track.deviation = self.rules.frequency, 0.0
         self._settle(track, heartbeat, now, origin, Presence.PRESENT)
@@ -362,7 +365,7 @@ class Membership:
             )
         elif answer.answered is False:
             kind, text = Kind.RECEIVER_FROZEN, f"the receiver of {track.name} accepts but does not answer"
-        elif before is None:
+        elif before is None or before.serves:
             return []
         else:
             kind, text = Kind.RECEIVER_ANSWERS, f"the receiver of {track.name} answers again"
@@ -400,6 +403,7 @@ class Membership:
             events += self._expire(track, Trigger.DROP_TIME, track.last_heard + self.rules.drop_time)
         for queue in (self._passing, self._gone):
             while queue and (track := _head(queue)).last_heard + self.rules.forget_after <= now:
+                del queue[track.address]
                 events += self._forget(track, now)
         return events
 
@@ -411,7 +415,6 @@ class Membership:
         return [self._told(kind, track, now, now - track.last_heard), *self._tell_lost(track, now)]
 
     def _forget(self, track: Track, now: float) -> list[Event]:
-        self._queue(track.presence, track).pop(track.address)
         if track.expected:
             return []
         self._drop(track)
@@ -419,8 +422,10 @@ class Membership:
 
     def _move(self, track: Track, presence: Presence, now: float) -> None:
         """Change where a member stands, and the queue its next deadline waits in."""
-        if track.presence is not Presence.UNHEARD:
-            self._queue(track.presence, track).pop(track.address, None)
+        for queue in (self._present, self._late, self._passing, self._gone):
+            queue.pop(track.address, None)  # not only where it belongs: what is expected may have changed
+        if presence not in HEARD:
+            track.returned_at = None
         if presence is not track.presence:
             track.presence = presence
             track.since = now
@@ -482,11 +487,17 @@ _TOLD: Final = {
 def _begun_again(track: Track, heartbeat: Heartbeat, gap: float) -> Kind | None:
     """Recognise, by the alive time, a recovery or a channel restart of the same unique id."""
     alive_ms, before = heartbeat.alive_ms, track.alive_ms
-    if alive_ms >= EPOCH_LIKE_MS > before:
+    if alive_ms >= EPOCH_LIKE_MS and (before < EPOCH_LIKE_MS or track.presence is Presence.LEFT):
         return Kind.RECOVERED
-    if 0 <= alive_ms < before and alive_ms / 1000 <= gap + START_SLACK and track.member is not None:
+    if 0 <= alive_ms < before and alive_ms / 1000 <= gap + CLOCK_TOLERANCE:
         return Kind.CHANNEL_RESTARTED
     return None
+
+
+def _packed(name: str) -> bytes:
+    """Return the address ("Member.address") that a name spells."""
+    host, _, port = name.rpartition(":")
+    return ipaddress.ip_address(host.strip("[]")).packed + int(port).to_bytes(4)
 
 
 def _head(queue: _Queue) -> Track:

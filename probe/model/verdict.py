@@ -80,9 +80,6 @@ def cluster_state(findings: Findings) -> ClusterState:
     return _SPELLED[msgspec.structs.astuple(findings)]
 
 
-ALIVE: Final = frozenset({MemberState.ALIVE, MemberState.LATE})
-"""Still members: a late one is not gone before dropTime."""
-
 Phrase = tuple[str | float, ...]
 """A clause of the sentence; a number in it is a time of the model's clock."""
 

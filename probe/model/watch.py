@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
+import msgspec
+
 from probe.model.events import Event, Kind
 from probe.model.evidence import Answer
 from probe.model.fitness import Fitness
@@ -131,10 +133,14 @@ class Watch:
 
     def _noted(self, events: list[Event]) -> list[Event]:
         if events:
+            events = [self._fitted(event) for event in events]
             pause = JUDGED_EVERY + len(self.membership) * JUDGED_EVERY_PER_MEMBER
             soon = max(events[-1].at, self._assessed_at + pause)
             self._judge_at = soon if self._judge_at is None else min(self._judge_at, soon)
         return events
+
+    def _fitted(self, event: Event) -> Event:
+        return msgspec.structs.replace(event, fit=False) if self.fitness.reasons(event.at) else event
 
 
 _HARM: Final = {

@@ -131,7 +131,7 @@ def test_the_rules_are_the_callers() -> None:
     replay, _ = play("a-steady", Rules(expected=frozenset({NODE1, "10.77.0.14:4000"})))
     [watch] = replay.watches.values()
     assert describe_verdict(watch, replay.now)["verdict"] == "degraded"
-    assert watch.membership.get(b"10.77.0.14:4000") is not None
+    assert watch.membership.named("10.77.0.14:4000") is not None
 
 
 # -- captures of our own
