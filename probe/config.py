@@ -7,7 +7,19 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-from probe.fields import ConfigError, Fields, choice, duration, host_port, positive, shown, text, texts, whole
+from probe.fields import (
+    ConfigError,
+    Fields,
+    choice,
+    duration,
+    host_port,
+    listen_address,
+    positive,
+    shown,
+    text,
+    texts,
+    whole,
+)
 from probe.model.rules import Rules
 from probe.tomcat.server_xml import ClusterElement, read_server_xml
 
@@ -98,11 +110,12 @@ def load(path: Path | None = None, server_xml: tuple[Path, ...] = ()) -> Setting
     file = str(path) if path is not None else "the command line"
     top = Fields(document, file, "", problems)
     elements = [element for one in server_xml for element in _read_tomcat(one, problems)]
-    groups = _groups(top, elements, path.parent if path is not None else Path(), problems)
+    folder = path.parent if path is not None else Path()
+    groups = _groups(top, elements, folder, problems)
     settings = Settings(
         groups=tuple(groups),
         forget_after=top.take("forget_after", positive(duration), 3600.0),
-        web=_web(top.inner("web")),
+        web=_web(top.inner("web"), folder),
         log=_log(top.inner("log")),
     )
     top.close()
@@ -151,10 +164,13 @@ def read_yaml(path: Path) -> object:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f" line {mark.line + 1}, column {mark.column + 1}:" if mark is not None else ""
-        problem = getattr(error, "problem", None) or str(error)
-        raise ConfigError([f"{path}:{place} is no YAML: {' '.join(str(problem).split())}"]) from None
-    except (RecursionError, ValueError) as error:
-        raise ConfigError([f"{path}: is no YAML: {type(error).__name__}"]) from None
+        problem = " ".join((getattr(error, "problem", None) or str(error)).split())
+        what = problem if isinstance(error, yaml.constructor.ConstructorError) else f"is no YAML: {problem}"
+        raise ConfigError([f"{path}:{place} {what}"]) from None
+    except RecursionError:
+        raise ConfigError([f"{path}: is nested too deeply: not a settings file"]) from None
+    except ValueError as error:  # of what looks like a date
+        raise ConfigError([f"{path}: is no YAML: {error}: quote it"]) from None
 
 
 def _read_tomcat(path: Path, problems: list[str]) -> list[ClusterElement]:
@@ -229,6 +245,7 @@ def _group(fields: Fields, folder: Path, problems: list[str]) -> Group:
         base = taken[0]
     address = fields.take("address", _multicast, base.address)
     port = fields.take("port", whole(1, 65535), base.port)
+    check = fields.inner("receiver_check")
     expected, count = fields.take("expected", _expected, (base.expected, base.expected_count))
     group = Group(
         name=fields.take("name", text, f"{address}:{port}"),
@@ -241,14 +258,14 @@ def _group(fields: Fields, folder: Path, problems: list[str]) -> Group:
         expected=expected,
         expected_count=count,
         static_members=fields.take("static_members", _members, base.static_members),
-        receiver_check=_receiver_check(fields.inner("receiver_check"), base.receiver_check),
+        receiver_check=_receiver_check(check, base.receiver_check),
     )
     fields.close()
     if group.drop_time <= group.frequency:
         fields.report(
             "drop_time", f"{group.drop_time:g}s is not above frequency {group.frequency:g}s: members would flap"
         )
-    return msgspec.structs.replace(group, origins=_origins(fields, base.origins))
+    return msgspec.structs.replace(group, origins=_origins(fields, check, base.origins))
 
 
 def _files(fields: Fields) -> tuple[str, ...]:
@@ -256,9 +273,8 @@ def _files(fields: Fields) -> tuple[str, ...]:
     return fields.take("server_xml", texts, none)
 
 
-def _origins(fields: Fields, taken: dict[str, str]) -> dict[str, str]:
+def _origins(fields: Fields, check: Fields, taken: dict[str, str]) -> dict[str, str]:
     own = {name: f"{fields.file}: {fields.place}" for name in Group.__struct_fields__ if name in fields}
-    check = fields.inner("receiver_check")
     own |= {
         f"receiver_check.{name}": f"{check.file}: {check.place}"
         for name in ReceiverCheck.__struct_fields__
@@ -283,11 +299,12 @@ def _receiver_check(fields: Fields, base: ReceiverCheck) -> ReceiverCheck:
     return check
 
 
-def _web(fields: Fields) -> Web:
+def _web(fields: Fields, folder: Path) -> Web:
+    nothing: str | None = None
     web = Web(
-        listen_addresses=fields.take("listen_addresses", texts, (":10564",)),
-        telemetry_path=fields.take("telemetry_path", _path, "/metrics"),
-        config_file=fields.take("config_file", text, None),
+        listen_addresses=fields.take("listen_addresses", listen_addresses, (":10564",)),
+        telemetry_path=fields.take("telemetry_path", telemetry_path, "/metrics"),
+        config_file=fields.take("config_file", lambda value: str(folder / text(value)), nothing),
     )
     fields.close()
     return web
@@ -303,16 +320,20 @@ def _log(fields: Fields) -> Log:
 
 
 def _check_clashes(groups: tuple[Group, ...], file: str, problems: list[str]) -> None:
-    for what in ("name", "address and port"):
-        seen: set[object] = set()
-        for i, group in enumerate(groups):
-            key: object = group.name if what == "name" else (group.address, group.port)
-            if key in seen:
-                value = group.name if what == "name" else f"{group.address}:{group.port}"
-                problems.append(
-                    f"{file}: groups[{i}]: {what} {value} is another group's too: give each its own"
-                )
-            seen.add(key)
+    places: set[tuple[str, int]] = set()
+    names: set[str] = set()
+    for i, group in enumerate(groups):
+        place = group.address, group.port
+        if place in places:
+            what = f"address and port {group.address}:{group.port}"
+        elif group.name in names:
+            what = f"name {group.name}"
+        else:
+            what = ""
+        if what:
+            problems.append(f"{file}: groups[{i}]: {what} is another group's too: give each its own")
+        places.add(place)
+        names.add(group.name)
 
 
 def _multicast(value: object) -> str:
@@ -320,7 +341,7 @@ def _multicast(value: object) -> str:
         address = ipaddress.ip_address(value)  # type: ignore[arg-type]
     except ValueError:
         address = None
-    if address is None or not isinstance(value, str) or not address.is_multicast:
+    if address is None or not isinstance(value, str) or "%" in value or not address.is_multicast:
         raise ValueError(f"{shown(value)} is no multicast address: 224.0.0.0 to 239.255.255.255, or ff00::/8")
     return str(address)
 
@@ -373,7 +394,16 @@ def _ports(value: object) -> tuple[int, int]:
     return ports
 
 
-def _path(value: object) -> str:
+def listen_addresses(value: object) -> tuple[str, ...]:
+    """Accept one or several listen addresses; raises ValueError with the remedy."""
+    addresses = texts(value)
+    for address in addresses:
+        listen_address(address)
+    return addresses
+
+
+def telemetry_path(value: object) -> str:
+    """Accept the path of the metrics; raises ValueError with the remedy."""
     path = text(value)
     if not path.startswith("/") or path == "/":
         raise ValueError(f"{shown(value)} is no path: write /metrics")

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 T = TypeVar("T")
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h|d)")
 _LONGEST_SHOWN: Final = 60
 
 
@@ -38,12 +38,20 @@ def host_port(value: object) -> str:
     host, _, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
     try:
         address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
-        number = int(port)
+        number = int(port) if port.isdecimal() else 0
         if not 0 < number < 65536 or (address.version == 6 and not host.startswith("[")):  # noqa: PLR2004
             raise ValueError  # noqa: TRY301  # one remedy for all
     except ValueError:
         raise ValueError(f"{shown(value)} is no member: write address:port, such as 10.0.0.1:4000") from None
     return f"[{address}]:{number}" if address.version == 6 else f"{address}:{number}"  # noqa: PLR2004
+
+
+def listen_address(value: object) -> tuple[str, int]:
+    """Split ":10564", "127.0.0.1:0", "[::1]:9999" or "localhost:80"; raises ValueError with the remedy."""
+    host, separator, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+    if not separator or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004
+        raise ValueError(f"{shown(value)} is no listen address: write :10564, 127.0.0.1:10564 or [::1]:10564")
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def shown(value: object) -> str:
@@ -110,7 +118,9 @@ class Fields:
 
     def close(self) -> None:
         """Report every key that nobody asked for."""
-        for key in self._values.keys() - set(self._known):
+        for key in self._values:
+            if key in self._known:
+                continue
             near = difflib.get_close_matches(key, self._known, n=1)
             remedy = f'did you mean "{near[0]}"?' if near else f"known are {', '.join(sorted(self._known))}"
             self.report(key, f"unknown setting: {remedy}")

@@ -8,8 +8,9 @@ from typing import Any, Final
 import click
 import msgspec
 
+from probe import config
 from probe.config import LOG_FORMATS, LOG_LEVELS, Settings, load
-from probe.fields import ConfigError
+from probe.fields import ConfigError, Fields
 from probe.surface.web import ListenError
 from probe.web_config import load_web_config
 
@@ -89,16 +90,20 @@ def read_settings(
 ) -> Settings:
     """Return the settings of the files, overruled by the flags; raises ``ConfigError``."""
     settings = load(config_file, server_xml)
+    problems: list[str] = []
+    none: tuple[str, ...] = ()
+    written = {"--web.listen-address": list(listen_addresses), "--web.telemetry-path": telemetry_path}
+    flags = Fields({name: value for name, value in written.items() if value}, "command line", "", problems)
     web = _overrule(
         settings.web,
-        listen_addresses=listen_addresses,
-        telemetry_path=telemetry_path,
+        listen_addresses=flags.take("--web.listen-address", config.listen_addresses, none),
+        telemetry_path=flags.take("--web.telemetry-path", config.telemetry_path, ""),
         config_file=web_config_file,
     )
+    if problems:
+        raise ConfigError(problems)
     if web.config_file is not None:
         load_web_config(Path(web.config_file))
-    if not web.telemetry_path.startswith("/") or web.telemetry_path == "/":
-        raise ConfigError([f"--web.telemetry-path: {web.telemetry_path!r} is no path: write /metrics"])
     log = _overrule(settings.log, level=log_level, format=log_format)
     return msgspec.structs.replace(settings, web=web, log=log)
 

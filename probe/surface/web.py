@@ -9,7 +9,7 @@ from typing import Final, Protocol
 import msgspec
 from aiohttp import BasicAuth, hdrs, web
 
-from probe.fields import ConfigError
+from probe.fields import ConfigError, listen_address
 from probe.model.views import ProbeView
 from probe.surface import page
 from probe.surface.auth import Users
@@ -171,10 +171,10 @@ class Web:
 
 def split_address(address: str) -> tuple[str, int]:
     """Split ":10564", "127.0.0.1:0", "[::1]:9999" or "localhost:80"; raises ``ListenError``."""
-    host, separator, port = address.rpartition(":")
-    if not separator or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004
-        raise ListenError(f'"{address}" is no listen address: write :10564, 127.0.0.1:10564 or [::1]:10564')
-    return host.removeprefix("[").removesuffix("]"), int(port)
+    try:
+        return listen_address(address)
+    except ValueError as error:
+        raise ListenError(str(error)) from None
 
 
 def _url(name: tuple[str, int], *, tls: bool) -> str:

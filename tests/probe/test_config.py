@@ -1,0 +1,451 @@
+"""The settings file: its defaults, its values, and one file for every mistake with the line it earns."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from probe.config import LARGEST_FILE, Group, Log, ReceiverCheck, Settings, Web, load
+from probe.fields import ConfigError, duration, host_port, listen_address, shown
+
+SERVER_XML = """<Server>
+  <Cluster className="org.apache.catalina.ha.tcp.SimpleTcpCluster">
+    <Channel className="org.apache.catalina.tribes.group.GroupChannel">
+      <Membership className="org.apache.catalina.tribes.membership.McastService"
+                  address="{address}" port="45570" frequency="{frequency}" dropTime="6000" domain="shop"/>
+      <Receiver className="org.apache.catalina.tribes.transport.nio.NioReceiver" port="{port}" autoBind="10"/>
+      {interceptors}
+    </Channel>
+  </Cluster>
+</Server>
+"""
+
+
+def server_xml(
+    path: Path, address: str = "228.0.0.9", frequency: int = 750, port: int = 5000, interceptors: str = ""
+) -> Path:
+    """Write a Tomcat's file."""
+    text = SERVER_XML.format(address=address, frequency=frequency, port=port, interceptors=interceptors)
+    path.write_text(text)
+    return path
+
+
+def said(path: Path, text: str | bytes) -> list[str]:
+    """Return the mistakes in a settings file of this text, with the file called FILE."""
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ConfigError) as refused:
+        load(path)
+    return [
+        problem.replace(str(path), "FILE").replace(str(path.parent), "DIR")
+        for problem in refused.value.problems
+    ]
+
+
+@pytest.fixture(name="file")
+def _file(tmp_path: Path) -> Path:
+    return tmp_path / "tribes-probe.yml"
+
+
+# -- what is taken
+
+
+def test_without_a_file_tomcats_default_group_is_watched() -> None:
+    """No file at all means 228.0.0.4:45564 on every interface, and the page on port 10564."""
+    settings = load()
+    (group,) = settings.groups
+    assert (group.name, group.address, group.port) == ("228.0.0.4:45564", "228.0.0.4", 45564)
+    assert (group.frequency, group.drop_time, group.interfaces) == (0.5, 3.0, ())
+    assert group.receiver_check.level == "auto"
+    assert settings.web.listen_addresses == (":10564",)
+    assert settings == Settings()
+
+
+@pytest.mark.parametrize("text", ["", "\n", "# nothing\n", "---\n", "groups:\n", "groups: []\n", "{}"])
+def test_an_empty_file_means_the_defaults(file: Path, text: str) -> None:
+    """A file that says nothing changes nothing."""
+    file.write_text(text)
+    assert load(file) == Settings()
+
+
+def test_every_setting_is_taken(file: Path) -> None:
+    """Each value of a full file arrives, durations in seconds, addresses in their one spelling."""
+    file.write_text(
+        """
+groups:
+  - name: shop
+    address: ff15:0::0004
+    port: 45565
+    interfaces: eth1
+    frequency: 250ms
+    drop_time: 1.5s
+    domain: "{1,-2,3}"
+    expected: ["10.0.0.1:4000", "[2001:DB8:0::7]:4001"]
+    static_members: ["10.0.0.9:4000"]
+    receiver_check:
+      level: ack
+      interval: 1m
+      timeout: 2s
+      allowed_networks: [on-link, 10.0.0.0/8, "2001:db8::/32"]
+      allowed_ports: 5000
+      option_flag: 256
+  - address: 239.1.2.3
+    expected: 3
+    receiver_check: {level: off}
+forget_after: 2d
+web: {listen_addresses: ["127.0.0.1:0", "[::1]:9999"], telemetry_path: /m, config_file: web.yml}
+log: {level: debug, format: json}
+"""
+    )
+    settings = load(file)
+    first, second = (msgspec.structs.replace(group, origins={}) for group in settings.groups)
+    assert first == Group(
+        name="shop",
+        address="ff15::4",
+        port=45565,
+        interfaces=("eth1",),
+        frequency=0.25,
+        drop_time=1.5,
+        domain=b"\x01\xfe\x03",
+        expected=frozenset({"10.0.0.1:4000", "[2001:db8::7]:4001"}),
+        static_members=frozenset({"10.0.0.9:4000"}),
+        receiver_check=ReceiverCheck(
+            level="ack",
+            interval=60.0,
+            timeout=2.0,
+            allowed_networks=("on-link", "10.0.0.0/8", "2001:db8::/32"),
+            allowed_ports=(5000, 5000),
+            option_flag=256,
+        ),
+    )
+    assert second == Group(
+        name="239.1.2.3:45564",
+        address="239.1.2.3",
+        expected_count=3,
+        receiver_check=ReceiverCheck(level="off"),
+    )
+    assert settings.forget_after == 172_800.0
+    assert settings.web == Web(("127.0.0.1:0", "[::1]:9999"), "/m", str(file.parent / "web.yml"))
+    assert settings.log == Log("debug", "json")
+
+
+def test_the_model_is_told_what_it_needs() -> None:
+    """A group's rules expect its static members too, and know whether anybody asks."""
+    group = Group(
+        expected=frozenset({"10.0.0.1:4000"}),
+        static_members=frozenset({"10.0.0.9:4000"}),
+        receiver_check=ReceiverCheck(level="off"),
+    )
+    rules = group.rules(60.0)
+    assert rules.expected == {"10.0.0.1:4000", "10.0.0.9:4000"}
+    assert rules.forget_after == 60.0
+    assert not rules.asks
+    assert Group().rules(60.0).asks
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ("500ms", 0.5),
+        ("3s", 3.0),
+        ("1.5m", 90.0),
+        ("1h", 3600.0),
+        ("2d", 172_800.0),
+        ("0s", 0.0),
+        (0, 0.0),
+    ],
+)
+def test_durations(written: object, seconds: float) -> None:
+    """A duration is a number with its unit; nothing but zero goes without one."""
+    assert duration(written) == seconds
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["3", 3, 0.5, "", "s", "3 s", "-1s", "1e3s", "inf", "3sec", "1m30s", "9" * 400 + "s", None, True, []],
+)
+def test_what_is_no_duration(written: object) -> None:
+    """Anything else is refused with examples of what to write."""
+    with pytest.raises(ValueError, match=r"such as 500ms, 3s, 1m or 1h$"):
+        duration(written)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["10.0.0.1", "10.0.0.1:", ":4000", "10.0.0.1:0", "10.0.0.1:65536", "host:1", "::1:4000", "1.1.1.1:4_0", 7],
+)
+def test_what_is_no_member(written: object) -> None:
+    """A member is address:port, IPv6 in brackets, and nothing else."""
+    with pytest.raises(ValueError, match=r"is no member: write address:port, such as 10.0.0.1:4000$"):
+        host_port(written)
+
+
+@pytest.mark.parametrize("written", ["", "10564", "localhost", ":http", ":65536", "127.0.0.1:-1", 10564, None])
+def test_what_is_no_listen_address(written: object) -> None:
+    """A listen address has a colon and a port behind it."""
+    with pytest.raises(ValueError, match=r"is no listen address: write :10564, 127.0.0.1:10564 or"):
+        listen_address(written)
+
+
+def test_a_mistake_is_shown_short_and_printable() -> None:
+    """Whatever stands in a file, its message is one short line of text."""
+    assert shown("a\nb\x1b[31m") == "\"'a\\nb\\x1b[31m'\""
+    assert len(shown("x" * 10_000)) < 70
+
+
+# -- mistakes
+
+G = "groups:\n  - "
+NO_MULTICAST = "is no multicast address: 224.0.0.0 to 239.255.255.255, or ff00::/8"
+NO_LISTEN_ADDRESS = "is no listen address: write :10564, 127.0.0.1:10564 or [::1]:10564"
+NO_DURATION = "is no duration: write a number with its unit, such as 500ms, 3s, 1m or 1h"
+OF_A_GROUP = (
+    "address, domain, drop_time, expected, frequency, interfaces, name, port, receiver_check, "
+    "server_xml, static_members"
+)
+NOT_ALLOWED = 'special characters are not allowed in "<byte string>", position 0'
+NO_TAG = "could not determine a constructor for the tag 'tag:yaml.org,2002:python/object:os.system'"
+MISTAKES = [
+    ("gruops: []", 'FILE: gruops: unknown setting: did you mean "groups"?'),
+    ("zzz: 1", "FILE: zzz: unknown setting: known are forget_after, groups, log, web"),
+    (
+        G + "adress: 228.0.0.4",
+        'FILE: groups[0].adress: unknown setting: did you mean "address"?',
+    ),
+    (
+        G + "receiver_check: {intervall: 1s}",
+        'FILE: groups[0].receiver_check.intervall: unknown setting: did you mean "interval"?',
+    ),
+    (
+        "web: {listen_address: ':1'}",
+        'FILE: web.listen_address: unknown setting: did you mean "listen_addresses"?',
+    ),
+    ("log: {colour: red}", "FILE: log.colour: unknown setting: known are format, level"),
+    ("[1, 2]", 'FILE: "[1, 2]" is no mapping: write key: value lines'),
+    ("just words", 'FILE: "just words" is no mapping: write key: value lines'),
+    (
+        "groups: {address: 228.0.0.4}",
+        "FILE: groups: \"{'address': '228.0.0.4'}\" is no list: begin each item with a dash",
+    ),
+    ("groups: [228.0.0.4]", 'FILE: groups[0]: "228.0.0.4" is no mapping: write key: value lines'),
+    ("log: json", 'FILE: log: "json" is no mapping: write key: value lines'),
+    (
+        G + "receiver_check: off",
+        'FILE: groups[0].receiver_check: "False" is no mapping: write key: value lines',
+    ),
+    (
+        G + "address: 10.0.0.1",
+        f'FILE: groups[0].address: "10.0.0.1" {NO_MULTICAST}',
+    ),
+    (
+        G + "address: cluster.example",
+        f'FILE: groups[0].address: "cluster.example" {NO_MULTICAST}',
+    ),
+    (
+        G + "address: 3825205252",
+        f'FILE: groups[0].address: "3825205252" {NO_MULTICAST}',
+    ),
+    (
+        G + "address: ff02::4%eth0",
+        f'FILE: groups[0].address: "ff02::4%eth0" {NO_MULTICAST}',
+    ),
+    (G + "port: 65536", 'FILE: groups[0].port: "65536" is no whole number from 1 to 65535'),
+    (G + "port: 0", 'FILE: groups[0].port: "0" is no whole number from 1 to 65535'),
+    (G + "port: '45564'", 'FILE: groups[0].port: "45564" is no whole number from 1 to 65535'),
+    (G + "port: yes", 'FILE: groups[0].port: "True" is no whole number from 1 to 65535'),
+    (G + "name: 7", 'FILE: groups[0].name: "7" is no text: quote it'),
+    (G + "interfaces: [eth0, 1]", 'FILE: groups[0].interfaces: "1" is no text: quote it'),
+    (
+        G + "frequency: 500",
+        f'FILE: groups[0].frequency: "500" {NO_DURATION}',
+    ),
+    (G + "frequency: 0s", 'FILE: groups[0].frequency: "0s" is not above zero'),
+    (
+        G + "{frequency: 3s, drop_time: 3s}",
+        "FILE: groups[0].drop_time: 3s is not above frequency 3s: members would flap",
+    ),
+    (G + "domain: '{1,x}'", 'FILE: groups[0].domain: "{1,x}" is no list of bytes: write {1,-2,3} or a word'),
+    (G + "expected: many", 'FILE: groups[0].expected: "many" is neither a count nor a list of address:port'),
+    (G + "expected: -1", 'FILE: groups[0].expected: "-1" is neither a count nor a list of address:port'),
+    (
+        G + "expected: [tomcat1:4000]",
+        'FILE: groups[0].expected: "tomcat1:4000" is no member: write address:port, such as 10.0.0.1:4000',
+    ),
+    (
+        G + "static_members: 10.0.0.1:4000",
+        'FILE: groups[0].static_members: "10.0.0.1:4000" is no list of address:port',
+    ),
+    (
+        G + "receiver_check: {level: loud}",
+        'FILE: groups[0].receiver_check.level: "loud" is none of auto, off, connect, ack',
+    ),
+    (
+        G + "receiver_check: {timeout: 10s}",
+        "FILE: groups[0].receiver_check.timeout: 10s is not below interval 10s",
+    ),
+    (
+        G + "receiver_check: {allowed_networks: [9.0.0.1/8]}",
+        'FILE: groups[0].receiver_check.allowed_networks: "9.0.0.1/8" is no network: 9.0.0.1/8 has host bits set',
+    ),
+    (
+        G + "receiver_check: {allowed_ports: 4099-4000}",
+        'FILE: groups[0].receiver_check.allowed_ports: "4099-4000" is no range of ports: write 4000-4099',
+    ),
+    (
+        G + "receiver_check: {option_flag: -1}",
+        'FILE: groups[0].receiver_check.option_flag: "-1" is no whole number from 0 to 2147483647',
+    ),
+    (
+        "groups: [{name: a}, {name: a, port: 1}]",
+        "FILE: groups[1]: name a is another group's too: give each its own",
+    ),
+    (
+        "groups: [{name: a}, {name: b}]",
+        "FILE: groups[1]: address and port 228.0.0.4:45564 is another group's too: give each its own",
+    ),
+    (
+        "groups: [{}, {}]",
+        "FILE: groups[1]: address and port 228.0.0.4:45564 is another group's too: give each its own",
+    ),
+    (
+        G + "server_xml: gone.xml",
+        "DIR/gone.xml: cannot be read: No such file or directory",
+    ),
+    (
+        "forget_after: never",
+        f'FILE: forget_after: "never" {NO_DURATION}',
+    ),
+    ("web: {telemetry_path: metrics}", 'FILE: web.telemetry_path: "metrics" is no path: write /metrics'),
+    ("web: {telemetry_path: /}", 'FILE: web.telemetry_path: "/" is no path: write /metrics'),
+    (
+        "web: {listen_addresses: 10564}",
+        'FILE: web.listen_addresses: "10564" is no text: quote it',
+    ),
+    (
+        "web: {listen_addresses: [localhost]}",
+        f'FILE: web.listen_addresses: "localhost" {NO_LISTEN_ADDRESS}',
+    ),
+    ("log: {level: loud}", 'FILE: log.level: "loud" is none of debug, info, warn, error'),
+    ("log: {format: xml}", 'FILE: log.format: "xml" is none of logfmt, json'),
+    ("log: {level: info, level: warn}", "FILE: line 1, column 20: level is written twice"),
+    ("a: &x 1\nb: *x", "FILE: aliases (*name) are not supported: write the value out"),
+    ("groups: [", "FILE: line 1, column 10: is no YAML: expected the node content, but found '<stream end>'"),
+    ("\tgroups: []", "FILE: line 1, column 1: is no YAML: found character '\\t' that cannot start any token"),
+    (
+        "log: !!python/object:os.system {}",
+        f"FILE: line 1, column 6: {NO_TAG}",
+    ),
+    (
+        b"name: \xff",
+        'FILE: is no YAML: unacceptable character #x00ff: invalid start byte in "<byte string>", position 6',
+    ),
+    (
+        b"\x7fELF\x02\x01\x01\x00",
+        f"FILE: is no YAML: unacceptable character #x007f: {NOT_ALLOWED}",
+    ),
+    ("log: 2026-13-45", "FILE: is no YAML: month must be in 1..12: quote it"),
+    ("[" * 2000 + "]" * 2000, "FILE: is nested too deeply: not a settings file"),
+    ("#" * (LARGEST_FILE + 1), "FILE: is larger than 1048576 bytes: not a settings file"),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"), MISTAKES, ids=lambda value: str(value)[:40] if isinstance(value, str) else ""
+)
+def test_a_mistake_earns_one_line(file: Path, text: str | bytes, line: str) -> None:
+    """Each mistake is told once, with its file, its place and what to write instead."""
+    assert said(file, text) == [line]
+
+
+def test_every_mistake_is_told_at_once(file: Path) -> None:
+    """Several mistakes are several lines, in the order of the file."""
+    assert said(file, "groups: [{port: 0, zap: 1, zip: 2}]\nlog: {level: loud}\nzop: 3") == [
+        'FILE: groups[0].port: "0" is no whole number from 1 to 65535',
+        f"FILE: groups[0].zap: unknown setting: known are {OF_A_GROUP}",
+        f"FILE: groups[0].zip: unknown setting: known are {OF_A_GROUP}",
+        'FILE: log.level: "loud" is none of debug, info, warn, error',
+        "FILE: zop: unknown setting: known are forget_after, groups, log, web",
+    ]
+
+
+def test_a_file_that_is_not_there(file: Path) -> None:
+    """A missing file, a folder and a loop are told as what they are."""
+    loop = file.with_name("loop")
+    loop.symlink_to(loop)
+    reasons = {file: "No such file or directory", file.parent: "Is a directory"}
+    for path, reason in (reasons | {loop: "Too many levels of symbolic links"}).items():
+        with pytest.raises(ConfigError) as refused:
+            load(path)
+        assert refused.value.problems == (f"{path}: cannot be read: {reason}",)
+
+
+# -- a Tomcat's own file
+
+
+def test_a_server_xml_makes_a_group(tmp_path: Path) -> None:
+    """Every setting that a Tomcat's file knows is taken from it, and said to be."""
+    path = server_xml(tmp_path / "server.xml")
+    (group,) = load(server_xml=(path,)).groups
+    assert (group.name, group.address, group.port) == ("228.0.0.9:45570", "228.0.0.9", 45570)
+    assert (group.frequency, group.drop_time, group.domain) == (0.75, 6.0, b"shop")
+    assert group.receiver_check == ReceiverCheck(level="ack", allowed_ports=(5000, 5009))
+    assert group.origins["drop_time"] == f"{path}:5"
+    assert group.origins["receiver_check.allowed_ports"] == f"{path}:6"
+    assert "TcpFailureDetector swallows the question" in group.origins["receiver_check.level"]
+
+
+def test_what_is_written_overrules_the_server_xml(tmp_path: Path, file: Path) -> None:
+    """A group of the settings file takes a Tomcat's file, beside it, as its defaults."""
+    server_xml(tmp_path / "server.xml")
+    file.write_text(
+        "groups:\n  - {server_xml: server.xml, name: shop, drop_time: 9s, receiver_check: {level: off}}"
+    )
+    (group,) = load(file).groups
+    assert (group.name, group.address, group.drop_time, group.frequency) == ("shop", "228.0.0.9", 9.0, 0.75)
+    assert group.receiver_check == ReceiverCheck(level="off", allowed_ports=(5000, 5009))
+    assert group.origins["drop_time"] == f"{file}: groups[0]"
+    assert group.origins["frequency"] == f"{tmp_path}/server.xml:5"
+
+
+def test_nodes_of_one_group_are_one_group(tmp_path: Path) -> None:
+    """Two nodes' files with the same address and port make one group that allows both nodes' ports."""
+    nodes = (server_xml(tmp_path / "a.xml"), server_xml(tmp_path / "b.xml", port=6000))
+    (group,) = load(server_xml=nodes).groups
+    assert group.receiver_check.allowed_ports == (5000, 6009)
+    assert group.receiver_check.level == "ack"
+
+
+def test_one_node_that_would_log_the_question_is_enough(tmp_path: Path) -> None:
+    """Where one node's stack has no detector, nobody of the group is asked more than a connect."""
+    loud = '<Interceptor className="org.apache.catalina.tribes.group.interceptors.MessageDispatchInterceptor"/>'
+    nodes = (server_xml(tmp_path / "a.xml"), server_xml(tmp_path / "b.xml", interceptors=loud))
+    (group,) = load(server_xml=nodes).groups
+    assert group.receiver_check.level == "connect"
+
+
+def test_nodes_that_disagree(tmp_path: Path) -> None:
+    """Different frequencies on two nodes of a group are a mistake, told with both places."""
+    nodes = (server_xml(tmp_path / "a.xml"), server_xml(tmp_path / "b.xml", frequency=500))
+    with pytest.raises(ConfigError) as refused:
+        load(server_xml=nodes)
+    assert refused.value.problems == (
+        f"{nodes[1]}:5: frequency is 0.5s here and 0.75s in {nodes[0]}:5: make them equal on every node",
+    )
+
+
+def test_one_group_cannot_take_several(tmp_path: Path, file: Path) -> None:
+    """A group of the settings file whose Tomcats are of two groups is refused."""
+    server_xml(tmp_path / "a.xml")
+    server_xml(tmp_path / "b.xml", address="228.0.0.10")
+    assert said(file, "groups: [{server_xml: [a.xml, b.xml]}]") == [
+        "FILE: groups[0].server_xml: these files name several groups: give each a group of its own"
+    ]
+
+
+def test_a_group_of_both_files_clashes(tmp_path: Path, file: Path) -> None:
+    """The same group in the settings file and by --server-xml is one too many."""
+    file.write_text("groups: [{address: 228.0.0.9, port: 45570}]")
+    with pytest.raises(ConfigError) as refused:
+        load(file, (server_xml(tmp_path / "server.xml"),))
+    assert refused.value.problems == (
+        f"{file}: groups[1]: address and port 228.0.0.9:45570 is another group's too: give each its own",
+    )
