@@ -42,12 +42,15 @@ class Station:
         self._drops = 0
         self._asking: asyncio.Task[None] | None = None
         self.multicast = self.listen(group)
-        self.receivers = Receivers(group.receiver_check, self._take, self._networks)
+        self.receivers = self._receivers()
         self._arm()
 
     def listen(self, group: Group) -> Multicast:
         """Open a socket for these settings, to be handed to ``adopt``; raises OSError."""
         return Multicast(group, self._receive, self._joined)
+
+    def _receivers(self) -> Receivers:
+        return Receivers(self.group.receiver_check, self._take, self._networks, self.watch.membership.named)
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
         """Begin to ask receivers."""
@@ -66,7 +69,7 @@ class Station:
         if self.receivers.check != group.receiver_check:
             if self._asking is not None:
                 self._asking.cancel()
-            self.receivers = Receivers(group.receiver_check, self._take, self._networks)
+            self.receivers = self._receivers()
             self.start(tasks)
         self._follow_all()
         self._arm()
@@ -161,9 +164,9 @@ class Station:
             return
         self.receivers.follow(track)
         if event.kind in _URGENT and track.fresh_answer is None:
-            self.receivers.urge(track.address)
+            self.receivers.urge(track.name)
         elif event.kind in _BACK:
-            self.receivers.heard_again(track.address)
+            self.receivers.heard_again(track.name)
 
     def _follow_all(self) -> None:
         for track in self.watch.membership:

@@ -1,5 +1,6 @@
 """A socket that hears one multicast group and nothing else, and cannot be heard."""
 
+import contextlib
 import ipaddress
 import socket
 import struct
@@ -51,8 +52,8 @@ FAMILIES: Final = {
         ),
     ),
 }
-"""MULTICAST_ALL off: what another process of the host joined is not heard here. TTL 0 and LOOP off: nothing is
-ever sent to a membership group (invariant 1), and if it were, it would reach nobody on this host or off it."""
+"""MULTICAST_ALL off: what another process of the host joined is not heard here. TTL 0 and LOOP off, and the
+sending half shut besides: nothing is ever sent to a membership group (invariant 1), not even by mistake."""
 
 
 def one_interface_only(group: IPAddress) -> bool:
@@ -74,6 +75,8 @@ class GroupSocket:
         try:
             self._prepare(buffer)
             self.socket.bind((str(group), port) if group.version == 4 else (str(group), port, 0, scope))  # noqa: PLR2004
+            with contextlib.suppress(OSError):  # ENOTCONN is said, and the half is shut all the same: EPIPE
+                self.socket.shutdown(socket.SHUT_WR)
         except OSError:
             self.socket.close()
             raise

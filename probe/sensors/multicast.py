@@ -104,9 +104,11 @@ class Multicast:
 
     def follow(self, interfaces: Iterable[Interface]) -> None:
         """Join where the group can be heard now; tell which joins hold and which hold no more."""
+        were = {interface.identity: interface.name for interface in self._interfaces.values()}
         self._interfaces = {interface.index: interface for interface in interfaces}
         there = {interface.identity: interface for interface in self._interfaces.values()}
-        for identity in self._memberships - there.keys():
+        gone = self._memberships - there.keys()
+        for identity in gone:
             self._leave(identity)
         self._failures.clear()
         for identity, interface in there.items():
@@ -114,7 +116,7 @@ class Multicast:
                 self._join(identity, interface)
         for ear in self._ears.values():
             ear.datagrams.forget_interfaces()
-        self._tell()
+        self._tell(made_anew={were[identity] for identity in gone if identity in were})
 
     def _wants(self, interface: Interface) -> bool:
         if self.group.interfaces:
@@ -154,8 +156,8 @@ class Multicast:
 
     # -- telling
 
-    def _tell(self) -> None:
-        """Tell what changed since it was told last."""
+    def _tell(self, made_anew: set[str]) -> None:
+        """Tell what changed since it was told last; ``made_anew`` went, and may be back unmissed."""
         reasons = {name: self._reason(name) for name in self._listed()}
         if not reasons:
             reasons[""] = "no interface carries multicast now"
@@ -166,6 +168,8 @@ class Multicast:
         for name, reason in reasons.items():
             if before.get(name) is not self._status[name]:
                 self._changed(name, self._status[name], reason or "joined")
+            elif name in made_anew and not reason:
+                self._changed(name, True, "joined again: the interface was made anew")  # noqa: FBT003
 
     def _listed(self) -> list[str]:
         """Return the interfaces whose joins matter, as they are named in the settings."""

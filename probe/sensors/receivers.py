@@ -1,6 +1,7 @@
 """Asks the receivers of a group's members in their turns, within the allowed networks and ports."""
 
 import asyncio
+import contextlib
 import ipaddress
 import random
 import time
@@ -22,19 +23,23 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Receivers:
-    """One group's questions. ``take`` gets every answer; ``on_link`` gives the networks this host is on."""
+    """One group's questions. ``take`` gets every answer; ``on_link`` gives the networks this host is on.
+
+    ``named`` gives what is known of a member now; one of whom nothing is known any more is asked no more.
+    """
 
     def __init__(
         self,
         check: ReceiverCheck,
         take: Callable[[bytes, Answer], None],
         on_link: Callable[[], Iterable[Network]],
+        named: Callable[[str], Track | None],
     ) -> None:
         self.check = check
         self._take = take
         self._on_link = on_link
+        self._named = named
         self._schedule = Schedule(check.interval, random.Random())  # noqa: S311  # jitter is no secret
-        self._tracks: dict[bytes, Track] = {}
         self._changed = asyncio.Event()
         self._places = asyncio.Semaphore(IN_FLIGHT)
 
@@ -44,21 +49,16 @@ class Receivers:
         return {"off": None, "ack": Check.ACK}.get(self.check.level, Check.CONNECT)
 
     def follow(self, track: Track) -> None:
-        """Take up a member that is new or changed, or let one go that said goodbye."""
-        known = track.address in self._tracks
+        """Take up a member that is new or changed; let one go that said goodbye or may not be asked."""
         if track.presence is Presence.LEFT or self.level is None:
-            self.forget(track.address)
-        elif not known:
-            track.not_asked = self.refusal(track)
-            if not track.not_asked:
-                self._tracks[track.address] = track
-                self._schedule.add(track.address, time.monotonic())
-                self._changed.set()
-
-    def forget(self, address: bytes) -> None:
-        """Ask it no more."""
-        self._tracks.pop(address, None)
-        self._schedule.remove(address)
+            self._schedule.remove(track.name)
+            return
+        track.not_asked = self.refusal(track)
+        if track.not_asked:
+            self._schedule.remove(track.name)
+        elif track.name not in self._schedule:
+            self._schedule.add(track.name, time.monotonic())
+            self._changed.set()
 
     def refusal(self, track: Track) -> str:
         """Say why a member is not asked; nothing when it may be."""
@@ -81,14 +81,14 @@ class Receivers:
             else:
                 yield ipaddress.ip_network(text, strict=False)
 
-    def urge(self, address: bytes) -> None:
+    def urge(self, member: str) -> None:
         """Ask this member now: it fell silent."""
-        self._schedule.urge(address, time.monotonic())
+        self._schedule.urge(member, time.monotonic())
         self._changed.set()
 
-    def heard_again(self, address: bytes) -> None:
+    def heard_again(self, member: str) -> None:
         """Forget the pauses of a member that beats again."""
-        self._schedule.heard_again(address, time.monotonic())
+        self._schedule.heard_again(member, time.monotonic())
         self._changed.set()
 
     async def run(self) -> None:
@@ -96,8 +96,8 @@ class Receivers:
         async with asyncio.TaskGroup() as questions:
             while True:
                 await self._until_due()
-                for address in self._schedule.due(time.monotonic()):
-                    questions.create_task(self._ask(address))
+                for member in self._schedule.due(time.monotonic()):
+                    questions.create_task(self._ask(member))
 
     async def _until_due(self) -> None:
         deadline = self._schedule.deadline()
@@ -109,16 +109,20 @@ class Receivers:
         except TimeoutError:
             pass
 
-    async def _ask(self, address: bytes) -> None:
+    async def _ask(self, member: str) -> None:
         answer = None
-        track = self._tracks.get(address)
-        if track is not None:
-            async with self._places:
-                answer = await ask(self._question(track))
-        self._schedule.answered(address, answer, time.monotonic())
+        async with self._places:
+            track = self._named(member)
+            if track is not None:
+                with contextlib.suppress(OSError):  # no descriptor left: that says nothing of the member
+                    answer = await ask(self._question(track))
+            else:
+                self._schedule.remove(member)
+        wanted = member in self._schedule
+        self._schedule.answered(member, answer, time.monotonic())
         self._changed.set()
-        if answer is not None and address in self._tracks:
-            self._take(address, answer)
+        if track is not None and answer is not None and wanted:
+            self._take(track.address, answer)
 
     def _question(self, track: Track) -> Question:
         host, _, port = track.name.rpartition(":")

@@ -101,9 +101,10 @@ class Lab:
         _ip(f"netns add {namespace}")
         begun.callback(_ip, f"netns del {namespace}")
 
-    def plug(self, host: Host) -> None:
-        """Give a host its ``eth0``, at the start or after ``unplug``."""
-        _ip(f"-n {self.lan} link add {host.port} type veth peer name eth0 netns {host.namespace}")
+    def plug(self, host: Host, index: int | None = None) -> None:
+        """Give a host its ``eth0``, at the start or after ``unplug``, if need be with a certain index."""
+        wanted = f"index {index}" if index else ""
+        host.ip(f"link add eth0 {wanted} type veth peer name {host.port} netns {self.lan}")
         _ip(f"-n {self.lan} link set {host.port} master br0 up")
         host.ip(f"address add {host.address}/24 dev eth0")
         host.ip(f"-6 address add {host.address6}/64 dev eth0 nodad")
