@@ -12,8 +12,7 @@ import pytest
 from support.netns import Lab
 from support.speaker import Speaker
 
-from probe.model.track import Origin
-from probe.model.watch import Datagram
+from probe.model.track import Datagram, Origin
 from probe.sensors import datagrams
 from probe.sensors.datagrams import CLOCK_SLACK, Datagrams
 from probe.sensors.groupsocket import GroupSocket

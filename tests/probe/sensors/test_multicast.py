@@ -12,7 +12,7 @@ from support.netns import Lab
 from support.speaker import Speaker
 
 from probe.config import Group
-from probe.model.watch import Datagram
+from probe.model.track import Datagram
 from probe.sensors import multicast
 from probe.sensors.interfaces import Interfaces, list_interfaces
 from probe.sensors.multicast import Multicast
