@@ -1,5 +1,6 @@
 """The ``--web.config.file`` of the exporter toolkit: TLS, client certificates, basic auth, headers."""
 
+import re
 import ssl
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,17 @@ CLIENT_AUTH: Final = (
     "RequireAndVerifyClientCert",
 )
 VERSIONS: Final = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
+SUITES: Final = {
+    f"TLS_ECDHE_{key}_WITH_{cipher}": f"ECDHE-{key}-{called}"
+    for key in ("ECDSA", "RSA")
+    for cipher, called in (
+        ("AES_128_GCM_SHA256", "AES128-GCM-SHA256"),
+        ("AES_256_GCM_SHA384", "AES256-GCM-SHA384"),
+        ("CHACHA20_POLY1305", "CHACHA20-POLY1305"),
+        ("CHACHA20_POLY1305_SHA256", "CHACHA20-POLY1305"),
+    )
+}
+"""The cipher suites of TLS 1.2, by the toolkit's names and by OpenSSL's; those of TLS 1.3 cannot be chosen."""
 HEADERS: Final = (
     "Content-Security-Policy",
     "Strict-Transport-Security",
@@ -27,8 +39,11 @@ HEADERS: Final = (
 """The headers that may be set, as in the toolkit."""
 
 
+_BCRYPT: Final = re.compile(r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}", re.ASCII)
+
+
 class Tls(msgspec.Struct, frozen=True):
-    """The certificate shown, and what is asked of clients."""
+    """The certificate shown, and what is asked of clients; cipher suites by OpenSSL's names."""
 
     cert_file: str
     key_file: str
@@ -68,7 +83,7 @@ def _tls(fields: Fields, folder: Path) -> Tls | None:
     def file(value: object) -> str:
         found = folder / text(value)
         if not found.is_file():
-            raise ValueError(f"{shown(str(found))} is no file")
+            raise ValueError(f"{found} is no file")
         return str(found)
 
     nothing: str | None = None
@@ -76,17 +91,21 @@ def _tls(fields: Fields, folder: Path) -> Tls | None:
     tls = Tls(
         cert_file=fields.take("cert_file", file, ""),
         key_file=fields.take("key_file", file, ""),
-        client_auth_type=fields.take("client_auth_type", choice("", *CLIENT_AUTH), "") or "NoClientCert",
+        client_auth_type=fields.take("client_auth_type", _client_auth, "NoClientCert"),
         client_ca_file=fields.take("client_ca_file", file, nothing),
         min_version=fields.take("min_version", choice(*VERSIONS), "TLS12"),
         max_version=fields.take("max_version", choice(*VERSIONS), "TLS13"),
-        cipher_suites=fields.take("cipher_suites", texts, no_suites),
+        cipher_suites=fields.take("cipher_suites", _suites, no_suites),
     )
     fields.take("prefer_server_cipher_suites", _boolean, True)  # noqa: FBT003  # OpenSSL's own default
     fields.close()
+    if not fields.names():  # empty is no TLS, as in the toolkit
+        return None
     for name in ("cert_file", "key_file"):
         if name not in fields:
             fields.report(name, "is missing: TLS needs cert_file and key_file")
+    if VERSIONS[tls.min_version] > VERSIONS[tls.max_version]:
+        fields.report("min_version", f"{tls.min_version} is above max_version {tls.max_version}")
     if "Verify" in tls.client_auth_type and tls.client_ca_file is None:
         fields.report("client_ca_file", f"is missing: {tls.client_auth_type} needs it")
     if tls.client_auth_type in {"RequestClientCert", "RequireAnyClientCert"}:
@@ -97,7 +116,7 @@ def _tls(fields: Fields, folder: Path) -> Tls | None:
 
 
 def _headers(fields: Fields) -> dict[str, str]:
-    found = {name: fields.take(name, text, "") for name in HEADERS}
+    found = {name: fields.take(name, _header, "") for name in HEADERS}
     fields.close()
     return {name: value for name, value in found.items() if value}
 
@@ -108,11 +127,29 @@ def _users(fields: Fields) -> dict[str, bytes]:
     return found
 
 
+def _header(value: object) -> str:
+    header = text(value)
+    if not header.isprintable():
+        raise ValueError(f"{shown(header)} has characters that no header may have")
+    return header
+
+
+def _client_auth(value: object) -> str:
+    return choice(*CLIENT_AUTH)(value or CLIENT_AUTH[0])
+
+
 def _hash(value: object) -> bytes:
     word = text(value)
-    if not word.startswith(("$2a$", "$2b$", "$2y$")) or len(word) != 60:  # noqa: PLR2004  # bcrypt's length
+    if not _BCRYPT.fullmatch(word):
         raise ValueError("is no bcrypt hash: make one with htpasswd -nBC 10 NAME")
     return word.encode()
+
+
+def _suites(value: object) -> tuple[str, ...]:
+    names = texts(value)
+    for name in names:
+        choice(*SUITES)(name)
+    return tuple(SUITES[name] for name in names)
 
 
 def _boolean(value: object) -> bool:

@@ -203,6 +203,7 @@ OF_A_GROUP = (
     "server_xml, static_members"
 )
 NOT_ALLOWED = 'special characters are not allowed in "<byte string>", position 0'
+HOST_BITS = "is no network: 9.0.0.1/8 has host bits set"
 NO_TAG = "could not determine a constructor for the tag 'tag:yaml.org,2002:python/object:os.system'"
 MISTAKES = [
     ("gruops: []", 'FILE: gruops: unknown setting: did you mean "groups"?'),
@@ -283,8 +284,8 @@ MISTAKES = [
         "FILE: groups[0].receiver_check.timeout: 10s is not below interval 10s",
     ),
     (
-        G + "receiver_check: {allowed_networks: [9.0.0.1/8]}",
-        'FILE: groups[0].receiver_check.allowed_networks: "9.0.0.1/8" is no network: 9.0.0.1/8 has host bits set',
+        G + "receiver_check: {allowed_networks: [9.0.0.1/8, on-link]}",
+        f'FILE: groups[0].receiver_check.allowed_networks: "9.0.0.1/8" {HOST_BITS}',
     ),
     (
         G + "receiver_check: {allowed_ports: 4099-4000}",
