@@ -11,6 +11,7 @@ from probe.fields import (
     ConfigError,
     Fields,
     choice,
+    domain,
     duration,
     host_port,
     listen_address,
@@ -254,7 +255,7 @@ def _group(fields: Fields, folder: Path, problems: list[str]) -> Group:
         interfaces=fields.take("interfaces", texts, base.interfaces),
         frequency=fields.take("frequency", positive(duration), base.frequency),
         drop_time=fields.take("drop_time", positive(duration), base.drop_time),
-        domain=fields.take("domain", _domain, base.domain),
+        domain=fields.take("domain", lambda value: domain(text(value)), base.domain),
         expected=expected,
         expected_count=count,
         static_members=fields.take("static_members", _members, base.static_members),
@@ -344,17 +345,6 @@ def _multicast(value: object) -> str:
     if address is None or not isinstance(value, str) or "%" in value or not address.is_multicast:
         raise ValueError(f"{shown(value)} is no multicast address: 224.0.0.0 to 239.255.255.255, or ff00::/8")
     return str(address)
-
-
-def _domain(value: object) -> bytes:
-    """Encode as ``McastService.setDomain`` does: ISO-8859-1, or a list of signed bytes in braces."""
-    word = text(value)
-    try:
-        if word.startswith("{"):
-            return bytes(int(part) & 0xFF for part in word.strip("{}").split(","))
-        return word.encode("latin-1", "replace")
-    except ValueError:
-        raise ValueError(f"{shown(value)} is no list of bytes: write {{1,-2,3}} or a word") from None
 
 
 def _expected(value: object) -> tuple[frozenset[str], int]:

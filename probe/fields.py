@@ -46,6 +46,16 @@ def host_port(value: object) -> str:
     return f"[{address}]:{number}" if address.version == 6 else f"{address}:{number}"  # noqa: PLR2004
 
 
+def domain(word: str) -> bytes:
+    """Encode as ``McastService.setDomain`` does: ISO-8859-1, or a list of signed bytes in braces."""
+    if not word.startswith("{"):
+        return word.encode("latin-1", "replace")
+    try:
+        return bytes(int(part) & 0xFF for part in word.strip("{}").split(","))
+    except ValueError:
+        raise ValueError(f"{shown(word)} is no list of bytes: write {{1,-2,3}} or a word") from None
+
+
 def listen_address(value: object) -> tuple[str, int]:
     """Split ":10564", "127.0.0.1:0", "[::1]:9999" or "localhost:80"; raises ValueError with the remedy."""
     host, separator, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")

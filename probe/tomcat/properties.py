@@ -1,6 +1,7 @@
 """Placeholders of a server.xml, ``${name}`` and ``${name:-default}``, as Tomcat's Digester resolves them."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,8 @@ DEEPEST: Final = 20
 """Rounds of replacement (``IntrospectionUtils.replaceProperties``)."""
 
 _PLACEHOLDER: Final = re.compile(r"\$\{([^}]*)\}")
-_LINE: Final = re.compile(r"\s*((?:\\.|[^\s:=\\])+)\s*[=:\s]\s*(.*)", re.DOTALL)
+_LINE: Final = re.compile(r"\s*((?:\\.|[^\s:=\\])+)(?:\s*[=:\s]\s*(.*))?", re.DOTALL)
+_ENDS: Final = re.compile(r"\r\n|\r|\n")
 _ESCAPE: Final = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _ESCAPED: Final = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 
@@ -33,13 +35,26 @@ def read_properties(path: Path) -> dict[str, str]:
 
 def parse_properties(text: str) -> dict[str, str]:
     """Parse ``java.util.Properties`` text: comments, continued lines, escapes."""
-    joined = re.sub(r"(?<!\\)((?:\\\\)*)\\\r?\n[ \t\f]*", r"\1", text)
-    found = {}
-    for line in joined.splitlines():
-        match = _LINE.fullmatch(line)
-        if match and not line.lstrip().startswith(("#", "!")):
-            found[_unescape(match[1])] = _unescape(match[2])
-    return found
+    return {
+        _unescape(match[1]): _unescape(match[2] or "")
+        for line in _logical_lines(text)
+        if (match := _LINE.fullmatch(line))
+    }
+
+
+def _logical_lines(text: str) -> Iterator[str]:
+    """Join lines that end with an odd number of backslashes with the next; comments never continue."""
+    begun = ""
+    for line in _ENDS.split(text):
+        part = line.lstrip(" \t\f")
+        if not begun and part.startswith(("#", "!")):
+            continue
+        if (len(part) - len(part.rstrip("\\"))) % 2:
+            begun += part[:-1]
+            continue
+        yield begun + part
+        begun = ""
+    yield begun
 
 
 def _unescape(text: str) -> str:
@@ -52,15 +67,19 @@ def _unescape(text: str) -> str:
 
 def resolve(value: str, properties: dict[str, str]) -> str:
     """Replace placeholders as far as they are known; an unknown one without a default stays."""
+    room = LARGEST_FILE
 
     def replace(match: re.Match[str]) -> str:
+        nonlocal room
         name, separator, default = match[1].partition(":-")
         known = properties.get(match[1], properties.get(name))
-        return known if known is not None else default if separator else match[0]
+        text = known if known is not None else default if separator else match[0]
+        room -= len(text)
+        return text if room > 0 else match[0]  # names that grow when replaced end here
 
     for _ in range(DEEPEST):
         replaced = _PLACEHOLDER.sub(replace, value)
-        if replaced == value or len(replaced) > LARGEST_FILE:
+        if replaced == value or room <= 0:
             break
         value = replaced
     return value

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from lxml import etree
 
-from probe.fields import ConfigError, shown
+from probe.fields import ConfigError, domain, shown
 from probe.tomcat.properties import read_properties, resolve, unresolved
 from probe.tomcat.stack import DEFAULT_STACK, DETECTOR, Interceptor, silent_answer
 
@@ -142,14 +142,14 @@ class _Reader:
         membership = _find(cluster, "Channel/Membership")
         receiver = _find(cluster, "Channel/Receiver")
         stack = tuple(self._stack(cluster))
-        return ClusterElement(
+        found = ClusterElement(
             file=self.file,
             line=cluster.sourceline,
             address=self._take(membership, "address", ADDRESS, _multicast, "228.0.0.4"),
             port=self._take(membership, "port", PORT, _port, 45564),
             frequency=self._take(membership, "frequency", FREQUENCY, _milliseconds, 0.5),
             drop_time=self._take(membership, "drop_time", DROP_TIME, _milliseconds, 3.0),
-            domain=self._take(membership, "domain", ("domain",), _domain, None),
+            domain=self._take(membership, "domain", ("domain",), domain, None),
             bind=self._take(membership, "bind", BIND, str, None),
             receiver_address=self._take(receiver, "receiver_address", RECEIVER_ADDRESS, str, "auto"),
             receiver_port=self._take(receiver, "receiver_check.allowed_ports", RECEIVER_PORT, _port, 4000),
@@ -159,6 +159,14 @@ class _Reader:
             send_options=self._take(cluster, "send_options", ("channelSendOptions",), str, "8"),
             places=self.places,
         )
+        if found.drop_time <= found.frequency:
+            self._report(
+                cluster if membership is None else membership,
+                "dropTime",
+                f"{found.drop_time * 1000:.0f} ms is not above frequency {found.frequency * 1000:.0f} ms: "
+                "members would flap",
+            )
+        return found
 
     def _stack(self, cluster: Any) -> Iterator[Interceptor]:
         for element in cluster.findall("Channel/Interceptor"):
@@ -239,16 +247,7 @@ def _multicast(text: str) -> str:
 
 def _address(text: str) -> str:
     """Read an address, also in the form of ``Arrays.fromString``: "{10,0,0,1}"."""
-    if text.startswith("{"):
-        return str(ipaddress.ip_address(bytes(int(part) & 0xFF for part in text.strip("{}").split(","))))
     try:
-        return str(ipaddress.ip_address(text))
+        return str(ipaddress.ip_address(domain(text) if text.startswith("{") else text))
     except ValueError:
         raise ValueError(f"{shown(text)} is no address: a name cannot be matched with heartbeats") from None
-
-
-def _domain(text: str) -> bytes:
-    """Encode as ``McastService.setDomain`` does."""
-    if text.startswith("{"):
-        return bytes(int(part) & 0xFF for part in text.strip("{}").split(","))
-    return text.encode("latin-1", "replace")
