@@ -9,8 +9,9 @@ from probe.config import Group
 from probe.model.events import Event, Kind
 from probe.model.evidence import Answer
 from probe.model.fitness import Fitness, Unfit
+from probe.model.track import Datagram
 from probe.model.views import GroupView, MemberView, view_group, view_members
-from probe.model.watch import Datagram, Watch
+from probe.model.watch import Watch
 from probe.sensors.interfaces import Interface
 from probe.sensors.multicast import Multicast
 from probe.sensors.receivers import Network, Receivers

@@ -6,6 +6,7 @@ The grammar below is the only parser. A member repeats the same bytes but for it
 
 import ipaddress
 import struct
+from collections.abc import Callable
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final
@@ -40,6 +41,8 @@ EPOCH_LIKE_MS: Final = 10**12
 """An alive time from here on is a wall clock: the sender's serviceStartTime was 0 or -1 (recovery)."""
 
 _ALIVE = slice(14, 22)
+LEAST: Final = _ALIVE.stop
+"""bytes that ``splitter`` needs at least."""
 _MIN_BODY = 8  # a shorter body puts the end marker inside the alive time: never remembered
 
 
@@ -275,10 +278,8 @@ class Decoder:
     def learn(self, data: bytes) -> Heartbeat:
         """Read one datagram by the grammar and remember its member."""
         heartbeat = parse(data)
-        member = heartbeat.member
-        lasting = member.layout is Layout.CURRENT and not member.is_goodbye
-        if lasting and len(data) <= self.longest and _alive_stands_apart(data):
-            self._remember(data[:14] + data[22:], member)
+        if len(data) <= self.longest and is_lasting(heartbeat.member, data):
+            self._remember(data[:14] + data[22:], heartbeat.member)
         return heartbeat
 
     def _remember(self, key: bytes, member: Member) -> None:
@@ -291,6 +292,16 @@ class Decoder:
 _alive_at = struct.Struct(">q").unpack_from
 
 
-def _alive_stands_apart(data: bytes) -> bool:
-    """Whether no other check looks at the alive time's bytes."""
-    return int.from_bytes(data[10:14], "big", signed=True) >= _MIN_BODY
+@lru_cache(maxsize=UDP_LIMIT)
+def splitter(length: int) -> Callable[[bytes], tuple[bytes, int, bytes]]:
+    """Return what takes datagrams of so many bytes (22 or more) apart: head, alive time in ms, tail.
+
+    Head and tail together are all that a member repeats; of what ``parse`` accepted and ``is_lasting``.
+    """
+    return struct.Struct(f">{_ALIVE.start}sq{length - _ALIVE.stop}s").unpack
+
+
+def is_lasting(member: Member, data: bytes) -> bool:
+    """Whether the member repeats this datagram, and no check but one of the alive time looks at those bytes."""
+    lasting = member.layout is Layout.CURRENT and not member.is_goodbye
+    return lasting and int.from_bytes(data[10:14], "big", signed=True) >= _MIN_BODY

@@ -13,7 +13,7 @@ from probe import config
 from probe.cli.output import json_line, note
 from probe.cli.parameters import Duration, GroupParameter
 from probe.model.evidence import Answer, Check
-from probe.model.watch import Datagram
+from probe.model.track import Datagram
 from probe.replay import Group
 from probe.sensors.interfaces import list_interfaces
 from probe.sensors.multicast import Multicast

@@ -7,8 +7,9 @@ deadlines by itself and only its head is ever looked at.
 """
 
 import ipaddress
+import struct
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from probe.model.budget import Budget
@@ -18,8 +19,8 @@ from probe.model.gaps import CLOCK_TOLERANCE, Gap, GapKind, classify
 from probe.model.histogram import Histogram
 from probe.model.presence import HEARD, TRANSITIONS, Presence, Trigger
 from probe.model.rules import Rules
-from probe.model.track import NOWHERE, Origin, Track
-from protocols.heartbeat import EPOCH_LIKE_MS, Heartbeat, Member, host_text
+from probe.model.track import LEARN_MASK, NOWHERE, Datagram, Origin, Track
+from protocols.heartbeat import EPOCH_LIKE_MS, LEAST, Heartbeat, Member, host_text, is_lasting, splitter
 
 TFD_SLACK: Final = 1.0
 """seconds: TcpFailureDetector's connectTimeout; an old entry may outlive dropTime by this much."""
@@ -30,6 +31,8 @@ REFUSALS_TOLD_EVERY: Final = 10.0
 BUCKETS: Final = (0.25, 0.5, 0.9, 1.1, 1.5, 2.5, 3.5, 4.5, 5.5, 7.5, 10.5, 20.5, 60.5)
 """Upper bounds of the gap histogram, in periods of the group's frequency; one more counts all above."""
 _IN_TIME: Final = BUCKETS.index(1.1)
+STEADY_LONGEST: Final = 1_500
+"""bytes: longer datagrams are looked at closely each time, so that what is remembered stays small."""
 SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Upper bounds of the durations of questions that were answered."""
 
@@ -51,6 +54,7 @@ class Membership:
         self._late: _Queue = OrderedDict()
         self._passing: _Queue = OrderedDict()  # silent, and heard only once
         self._gone: _Queue = OrderedDict()
+        self._steady: dict[bytes, Track] = {}  # by the tail of their datagrams
         self._refusals_told_at = float("-inf")
         self.overflow = 0
         self.gaps = Histogram(())
@@ -64,7 +68,7 @@ class Membership:
         bounds = tuple(bound * rules.frequency for bound in BUCKETS)
         if self.gaps.bounds != bounds:
             self.gaps = Histogram(bounds)
-        self._soonest, self._latest = 0.9 * rules.frequency, 1.1 * rules.frequency
+        self._in_time = _in_time(rules.frequency)
         for track in self._tracks.values():
             track.expected = track.name in rules.expected
         self._expect(rules.expected)
@@ -79,6 +83,7 @@ class Membership:
 
     def _drop(self, track: Track) -> None:
         del self._tracks[track.address], self._names[track.name]
+        self._look_closely(track)
 
     def __iter__(self) -> Iterator[Track]:
         return iter(self._tracks.values())
@@ -96,40 +101,77 @@ class Membership:
 
     # -- hearing
 
-    def hear(self, heartbeat: Heartbeat, now: float, origin: Origin = NOWHERE) -> list[Event]:
-        """Take one heartbeat or goodbye that arrived at ``now``; return what it means, mostly nothing."""
+    def news(self, datagrams: Sequence[Datagram]) -> Iterator[Datagram]:
+        """Take the beats that tell nothing new; yield the other datagrams in their order.
+
+        Nothing new: the bytes that ``hear`` was given before, from the same place, in time by both clocks.
+        Nearly every datagram of a life ends here, so it is one loop without a call: a known member costs
+        one split, one look-up and one move in its queue.
+        """
+        recall, wait = self._steady.get, self._present.move_to_end
+        soonest, latest, least, most = self._in_time
+        total, closely, split = 0.0, 0, splitter(LEAST)
+        for data, now, origin in datagrams:
+            try:
+                head, alive_ms, tail = split(data)
+            except struct.error:  # another length than the one before: rare
+                if len(data) < LEAST:
+                    closely += 1
+                    yield data, now, origin
+                    continue
+                split = splitter(len(data))
+                head, alive_ms, tail = split(data)
+            track = recall(tail, _NOBODY)
+            if track.head == head and track.origin is origin:
+                gap = now - track.last_heard
+                if soonest < gap <= latest and least < alive_ms - track.alive_ms < most:
+                    track.last_heard = now
+                    track.alive_ms = alive_ms
+                    track.heartbeats = heartbeats = track.heartbeats + 1
+                    if not heartbeats & LEARN_MASK:
+                        track.learn(gap)
+                    total += gap
+                    wait(track.address)
+                    continue
+            closely += 1
+            yield data, now, origin
+        self.gaps.counts[_IN_TIME] += len(datagrams) - closely
+        self.gaps.sum += total
+
+    def hear(
+        self, heartbeat: Heartbeat, now: float, origin: Origin = NOWHERE, data: bytes = b""
+    ) -> list[Event]:
+        """Take one heartbeat or goodbye that arrived at ``now``; return what it means, mostly nothing.
+
+        With its ``data`` given, ``news`` knows its like from then on.
+        """
         member = heartbeat.member
         track = self._tracks.get(member.address)
-        # The short path: the same bytes in time from the same place. Everything else goes the long way.
-        if track is not None and track.steady is member and track.origin is origin:
-            gap = now - track.last_heard
-            alive_ms = heartbeat.alive_ms
-            drift = gap - (alive_ms - track.alive_ms) * 0.001
-            if self._soonest < gap <= self._latest and -CLOCK_TOLERANCE < drift < CLOCK_TOLERANCE:
-                track.last_heard = now
-                track.alive_ms = alive_ms
-                track.heartbeats += 1
-                track.learn(gap)
-                self.gaps.counts[_IN_TIME] += 1
-                self.gaps.sum += gap
-                self._present.move_to_end(member.address)
-                return _NOTHING
-        return self._hear_closely(track, heartbeat, now, origin)
-
-    def _hear_closely(
-        self, track: Track | None, heartbeat: Heartbeat, now: float, origin: Origin
-    ) -> list[Event]:
-        member = heartbeat.member
         if track is None:
             track = self._admit(member)
             if track is None:
                 return self.refuse(now, origin)
         now = max(now, track.last_heard)
         if track.member is not None and member.unique_id != track.unique_id:
-            return self._hear_other(track, heartbeat, now, origin)
-        if member.is_goodbye:
+            events = self._hear_other(track, heartbeat, now, origin)
+        elif member.is_goodbye:
             return self._hear_goodbye(track, heartbeat, now, origin)
-        return self._hear_beat(track, heartbeat, now, origin)
+        else:
+            events = self._hear_beat(track, heartbeat, now, origin)
+        self._know(track, member, data, now)
+        return events
+
+    def _know(self, track: Track, member: Member, data: bytes, now: float) -> None:
+        """Have ``news`` take this datagram when it comes again, if there is nothing about it to look at."""
+        quiet = track.member is member and track.learned and track.clash_until <= now
+        if quiet and LEAST <= len(data) <= STEADY_LONGEST and is_lasting(member, data):
+            track.head, _, track.tail = splitter(len(data))(data)
+            self._steady[track.tail] = track
+
+    def _look_closely(self, track: Track) -> None:
+        """Have the next datagram of a member go through ``hear``."""
+        self._steady.pop(track.tail, None)
+        track.head = track.tail = b""
 
     def _admit(self, member: Member) -> Track | None:
         if len(self._tracks) >= self.rules.capacity and not self._make_room():
@@ -206,9 +248,6 @@ class Membership:
         track.alive_ms = heartbeat.alive_ms
         track.heartbeats += 1
         self._move(track, presence, now)
-        track.steady = (
-            heartbeat.member if track.learned and len(heartbeat.member.payload) <= _STEADY_PAYLOAD else None
-        )
         track.lost_told = False
 
     def _hear_gap(self, track: Track, length: float, step: float, now: float) -> list[Event]:
@@ -272,7 +311,6 @@ class Membership:
         track.remember_rival(track.unique_id, track.last_heard)
         track.rivals.pop(heartbeat.member.unique_id, None)
         self._settle(track, heartbeat, now, origin, Presence.PRESENT)
-        track.steady = None
         mismatch = self._mismatch(track, now)
         if told:
             return mismatch
@@ -429,7 +467,7 @@ class Membership:
         if presence is not track.presence:
             track.presence = presence
             track.since = now
-        track.steady = None
+        self._look_closely(track)
         self._queue(presence, track)[track.address] = track
 
     def _queue(self, presence: Presence, track: Track) -> _Queue:
@@ -471,7 +509,7 @@ class Membership:
 
 
 _NOTHING: Final[list[Event]] = []
-_STEADY_PAYLOAD: Final = 1_024  # bytes: larger payloads are read afresh each time
+_NOBODY: Final = Track("", b"", 0.0)
 
 _TOLD: Final = {
     Kind.JOINED: "{name} is heard",
@@ -482,6 +520,13 @@ _TOLD: Final = {
     Kind.CHANNEL_RESTARTED: "{name} restarted its channel, not its JVM: the same unique id, a new alive time",
     Kind.BEATS_AFTER_GOODBYE: "{name} said goodbye and still beats: a forged goodbye, or a stop that failed",
 }
+
+
+def _in_time(frequency: float) -> tuple[float, float, float, float]:
+    """Return between which gaps (s) and which steps of the alive time (ms) a beat tells nothing new."""
+    leeway = min(0.1 * frequency, CLOCK_TOLERANCE / 2)  # of both together never more than the clocks' own
+    step = 1000 * CLOCK_TOLERANCE / 2
+    return frequency - leeway, frequency + leeway, 1000 * frequency - step, 1000 * frequency + step
 
 
 def _begun_again(track: Track, heartbeat: Heartbeat, gap: float) -> Kind | None:

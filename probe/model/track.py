@@ -10,6 +10,8 @@ from protocols.heartbeat import Member
 
 LEARN: Final = 1 / 16
 """Weight of one gap in the learned period and jitter."""
+LEARN_MASK: Final = 7
+"""While beats come in time, one gap in eight is learned."""
 SAMPLES: Final = 5
 """Gaps after which a member's own period is known (their median)."""
 RIVALS: Final = 8
@@ -26,19 +28,22 @@ class Origin(msgspec.Struct, frozen=True, gc=False):
 
 NOWHERE: Final = Origin()
 
+Datagram = tuple[bytes, float, Origin]
+"""Bytes, arrival (seconds of the model's clock), and where they came from."""
+
 
 class Track:
     """What one address told, and what was found out about it; times in seconds of the model's clock.
 
-    ``steady`` is the member block that may come again by the short path of ``Membership.hear``; None
-    sends the next heartbeat the long way.
+    ``head`` and ``tail`` are what ``Membership.news`` recognises this member's next datagram by; empty
+    while every one is to be looked at.
     """
 
     __slots__ = (
         "address", "alive_ms", "answer", "checks", "clash_until", "closed", "deviation", "expected", "failures",
-        "first_heard", "flaps", "ghost", "heartbeats", "last_heard", "lost", "lost_told", "member", "mismatch",
-        "name", "not_asked", "origin", "period", "presence", "restarts_clean", "restarts_unclean",
-        "returned_at", "rivals", "samples", "since", "stall_seconds", "stalls", "steady",
+        "first_heard", "flaps", "ghost", "head", "heartbeats", "last_heard", "lost", "lost_told", "member",
+        "mismatch", "name", "not_asked", "origin", "period", "presence", "restarts_clean", "restarts_unclean",
+        "returned_at", "rivals", "samples", "since", "stall_seconds", "stalls", "tail",
     )  # fmt: skip
 
     def __init__(self, name: str, address: bytes, period: float, *, expected: bool = False) -> None:
@@ -46,7 +51,7 @@ class Track:
         self.address = address
         self.expected = expected
         self.member: Member | None = None
-        self.steady: Member | None = None
+        self.head = self.tail = b""
         self.presence = Presence.UNHEARD
         self.since = 0.0
         self.alive_ms = 0

@@ -4,7 +4,7 @@ The daemon, ``replay`` and the benchmarks all drive this, each under its own clo
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -15,13 +15,10 @@ from probe.model.fitness import Fitness
 from probe.model.judge import Judge
 from probe.model.membership import Membership
 from probe.model.rules import Rules
-from probe.model.track import Origin
+from probe.model.track import Datagram, Origin
 from protocols.frame import HEADER
 from protocols.heartbeat import Decoder, host_text, is_heartbeat
 from protocols.malformed import Effect, Malformed
-
-Datagram = tuple[bytes, float, Origin]
-"""Bytes, arrival (seconds of the model's clock), and where they came from."""
 
 HARM_TOLD_EVERY: Final = 10.0
 """seconds between two events about harmful datagrams of one effect."""
@@ -53,22 +50,19 @@ class Watch:
         self.membership.adopt(rules)
         self._judge_at = now
 
-    def receive(self, datagrams: Iterable[Datagram]) -> list[Event]:
+    def receive(self, datagrams: Sequence[Datagram]) -> list[Event]:
         """Take a batch: members already known first, then strangers as far as their budget goes."""
-        recall, hear = self.decoder.recall, self.membership.hear
         events: list[Event] = []
-        unknown: list[Datagram] = []
-        known = 0
-        for datagram in datagrams:
-            heartbeat = recall(datagram[0])
+        strangers: list[Datagram] = []
+        for datagram in self.membership.news(datagrams):
+            data, at, origin = datagram
+            heartbeat = self.decoder.recall(data)
             if heartbeat is None:
-                unknown.append(datagram)
+                strangers.append(datagram)
             else:
-                known += 1
-                if news := hear(heartbeat, datagram[1], datagram[2]):
-                    events += news
-        self.datagrams["heartbeat"] += known
-        for data, at, origin in unknown:
+                events += self.membership.hear(heartbeat, at, origin, data)
+        self.datagrams["heartbeat"] += len(datagrams) - len(strangers)
+        for data, at, origin in strangers:
             events += self._receive_unknown(data, at, origin)
         return self._noted(events)
 
@@ -87,7 +81,7 @@ class Watch:
             self.datagrams["goodbye"] += 1
         else:
             self.datagrams["heartbeat"] += 1
-        return self.membership.hear(heartbeat, at, origin)
+        return self.membership.hear(heartbeat, at, origin, data)
 
     def _refuse(self, refused: Malformed, at: float, origin: Origin) -> list[Event]:
         self.datagrams["malformed"] += 1

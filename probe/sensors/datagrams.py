@@ -8,8 +8,7 @@ from typing import Final
 
 import msgspec
 
-from probe.model.track import Origin
-from probe.model.watch import Datagram
+from probe.model.track import Datagram, Origin
 from probe.sensors.recvmmsg import BATCH, CONTROL, DATA, INLINE, SLOT, Slots
 
 ORIGINS: Final = 16_384

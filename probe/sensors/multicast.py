@@ -11,8 +11,8 @@ from typing import Final
 import msgspec
 
 from probe.config import Group
+from probe.model.track import Datagram
 from probe.model.views import Joined
-from probe.model.watch import Datagram
 from probe.sensors.datagrams import Datagrams
 from probe.sensors.groupsocket import GroupSocket, one_interface_only
 from probe.sensors.interfaces import Interface, Network
