@@ -4,6 +4,7 @@ Exit status: 0 fine, 1 not found or failed, 2 wrong usage or settings. Each comm
 imported when it is called, so that ``--help`` and ``version`` need nothing else.
 """
 
+import difflib
 import sys
 from importlib import import_module
 from typing import Any, Final
@@ -39,6 +40,15 @@ class Commands(click.Group):
         command: click.Command = import_module(f"probe.cli.{cmd_name}").command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is called; suggest one where it is not there."""
+        near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+        if args[0] not in COMMANDS and near:
+            raise click.UsageError(f"No such command {args[0]!r}: did you mean {near[0]}?", ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the commands without importing them."""
         with formatter.section("Commands"):
@@ -57,6 +67,9 @@ class Commands(click.Group):
             return run(*args, standalone_mode=False, **extra)
         try:
             status = run(*args, standalone_mode=False, **extra)
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message(), err=True)
+            status = error.exit_code
         except click.ClickException as error:
             for line in _lines(error):
                 click.echo(f"tribes-probe: {line}", err=True)
@@ -71,8 +84,10 @@ def _lines(error: click.ClickException) -> list[str]:
     lines = error.format_message().splitlines()
     if not isinstance(error, click.UsageError):
         return lines
+    line = " ".join(" ".join(lines).split())
+    end = "" if line.endswith((".", "?")) else "."
     help_at = f" See {error.ctx.command_path} --help." if error.ctx is not None else ""
-    return [" ".join(" ".join(lines).split()) + help_at]
+    return [line + end + help_at]
 
 
 @click.group(

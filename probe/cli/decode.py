@@ -61,5 +61,5 @@ def _decode_hex(source: io.BufferedReader) -> Iterator[Record]:
             continue
         yield from describe(data) if data else ()
     if wrong:
-        more = f", nor are {wrong - 1} more" if wrong > 1 else ""
+        more = f", the first of {wrong} that are not" if wrong > 1 else ""
         raise ValueError(f"line {first_wrong} is not hex{more}")
