@@ -69,9 +69,20 @@ class Membership:
         if self.gaps.bounds != bounds:
             self.gaps = Histogram(bounds)
         self._in_time = _in_time(rules.frequency)
-        for track in self._tracks.values():
-            track.expected = track.name in rules.expected
+        for track in list(self._tracks.values()):
+            was_expected, track.expected = track.expected, track.name in rules.expected
+            if was_expected and not track.expected:
+                self._let_go(track)
         self._expect(rules.expected)
+
+    def _let_go(self, track: Track) -> None:
+        """Have one that is expected no more be forgotten in its time, which may be over."""
+        if track.presence is Presence.UNHEARD:
+            self._drop(track)
+        elif track.presence not in HEARD and track.address not in self._passing:
+            self._gone[track.address] = track
+            if track.last_heard < _head(self._gone).last_heard:
+                self._gone.move_to_end(track.address, last=False)
 
     def _expect(self, names: Iterable[str]) -> None:
         for name in sorted(set(names) - self._names.keys()):

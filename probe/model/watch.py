@@ -99,7 +99,12 @@ class Watch:
 
     def take(self, address: bytes, answer: Answer, now: float) -> list[Event]:
         """Take how a member's receiver took a question."""
-        return self._noted(self.membership.take(address, answer, now))
+        track = self.membership.get(address)
+        before = track.evidence() if track is not None else None
+        events = self._noted(self.membership.take(address, answer, now))
+        if not events and track is not None and track.evidence() != before:
+            self._judge_soon(now)  # no news of the receiver, but of the member: a silent one is mute now
+        return events
 
     def tick(self, now: float) -> list[Event]:
         """Let silence speak; judge anew where something changed. Call after what was received is taken."""
@@ -128,10 +133,13 @@ class Watch:
     def _noted(self, events: list[Event]) -> list[Event]:
         if events:
             events = [self._fitted(event) for event in events]
-            pause = JUDGED_EVERY + len(self.membership) * JUDGED_EVERY_PER_MEMBER
-            soon = max(events[-1].at, self._assessed_at + pause)
-            self._judge_at = soon if self._judge_at is None else min(self._judge_at, soon)
+            self._judge_soon(events[-1].at)
         return events
+
+    def _judge_soon(self, now: float) -> None:
+        pause = JUDGED_EVERY + len(self.membership) * JUDGED_EVERY_PER_MEMBER
+        soon = max(now, self._assessed_at + pause)
+        self._judge_at = soon if self._judge_at is None else min(self._judge_at, soon)
 
     def _fitted(self, event: Event) -> Event:
         return msgspec.structs.replace(event, fit=False) if self.fitness.reasons(event.at) else event
