@@ -4,7 +4,6 @@ import asyncio
 import gc
 import platform
 import signal
-import ssl
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -22,7 +21,7 @@ from probe.sensors.multicast import Multicast
 from probe.station import Station
 from probe.surface.journal import Journal
 from probe.surface.systemd import Notifier
-from probe.surface.web import Web
+from probe.surface.web import ListenError, Web
 from probe.web_config import WebConfig, load_web_config
 
 VERSION: Final = version("tribes-probe")
@@ -167,8 +166,8 @@ class Daemon:
         async with self._reloading:
             self._notifier.reloading()
             try:
-                self._apply(self._load() if self._load is not None else self.settings)
-            except (ConfigError, OSError, ssl.SSLError) as error:
+                await self._apply(self._load() if self._load is not None else self.settings)
+            except (ConfigError, ListenError, OSError) as error:
                 self._reload = Reload(successful=False, succeeded_at=self._reload.succeeded_at)
                 self.journal.error("reload-failed", f"the old settings stay in force: {error}")
                 return str(error)
@@ -178,13 +177,13 @@ class Daemon:
             self.journal.info("reloaded", f"{len(self.stations)} groups")
             return None
 
-    def _apply(self, settings: Settings) -> None:
+    async def _apply(self, settings: Settings) -> None:
         """Open all that can fail first, then change over: nothing is half applied."""
         web_config = _web_config(settings)
         stations, sockets = self._prepare(settings)
         try:
-            self._web.adopt(web_config)
-        except (ConfigError, OSError, ssl.SSLError):
+            await self._web.adopt(web_config)
+        except BaseException:
             _close_all(stations, sockets)
             raise
         self._change_over(settings, stations, sockets)

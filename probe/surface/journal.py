@@ -1,5 +1,6 @@
 """The log: one line an event, the same words everywhere; a flood of equal events is summed up."""
 
+import contextlib
 import json
 import sys
 import time
@@ -115,7 +116,8 @@ class Journal:
             return
         time_text = datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         line = self._render(None, level, {"time": time_text, "level": level, "event": event, **_safe(facts)})
-        print(line, file=self._stream, flush=True)  # the log is written here
+        with contextlib.suppress(OSError):  # a full disk or a reader that went is no reason to stop watching
+            print(line, file=self._stream, flush=True)  # the log is written here
 
 
 class _Window:

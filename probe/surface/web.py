@@ -2,14 +2,15 @@
 
 import asyncio
 import ipaddress
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 from aiohttp import BasicAuth, hdrs, web
 
-from probe.fields import ConfigError, listen_address
+from probe.fields import listen_address
 from probe.model.views import ProbeView
 from probe.surface import page
 from probe.surface.auth import Users
@@ -22,6 +23,9 @@ RENDERINGS: Final = 2
 """Scrapes rendered at one time; further ones wait."""
 IDLE: Final = 30.0
 """seconds an idle connection is kept."""
+BACKLOG: Final = 128
+LAST_WORDS: Final = 0.3
+"""seconds that answers under way get at a stop."""
 
 _CSP: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -65,7 +69,14 @@ class Web:
         self._exposition = Exposition()
         self._places = asyncio.Semaphore(RENDERINGS)
         self._tls = _context(self._config.tls) if self._config.tls else None
-        self._runner = web.AppRunner(self._app(), access_log=None, keepalive_timeout=IDLE, handle_signals=False)
+        self._runner = web.AppRunner(
+            self._app(),
+            access_log=None,
+            keepalive_timeout=IDLE,
+            handle_signals=False,
+            shutdown_timeout=LAST_WORDS,
+        )
+        self._sockets: list[socket.socket] = []
         self.addresses: list[str] = []
 
     def _app(self) -> web.Application:
@@ -83,37 +94,37 @@ class Web:
         await self._runner.setup()
         try:
             for address in addresses:
-                await self._open(address)
+                self._sockets += _bind(address)
+            await self._serve()
         except ListenError:
             await self.close()
             raise
-        self.addresses = [_url(name, tls=self._tls is not None) for name in self._runner.addresses]
 
-    async def _open(self, address: str) -> None:
-        host, port = split_address(address)
-        site = web.TCPSite(self._runner, host or None, port, ssl_context=self._tls, backlog=128)
-        try:
+    async def _serve(self) -> None:
+        """Serve on every socket as it is to be now, and only then no more as it was."""
+        before = list(self._runner.sites)
+        for sock in self._sockets:
+            site = web.SockSite(self._runner, sock.dup(), ssl_context=self._tls, backlog=BACKLOG)
             await site.start()
-        except OSError as error:
-            raise ListenError(
-                f"cannot listen on {address}: {error.strerror or error}: give another --web.listen-address"
-            ) from None
+        for old in before:
+            await old.stop()
+        self.addresses = [_url(sock.getsockname(), tls=self._tls is not None) for sock in self._sockets]
 
     async def close(self) -> None:
         """Stop listening and let go of every connection."""
         await self._runner.cleanup()
+        for sock in self._sockets:
+            sock.close()
+        self._sockets = []
 
-    def adopt(self, config: WebConfig) -> None:
-        """Take another protection; a certificate is read anew, for connections to come.
-
-        Raises ``ConfigError`` when TLS is to begin or end, OSError or ssl.SSLError for bad files.
-        """
-        if (config.tls is None) is not (self._tls is None):
-            raise ConfigError(["turning TLS on or off takes a restart"])
-        if self._tls is not None and config.tls is not None:
-            _set_up(self._tls, config.tls)
-        self._config = config
+    async def adopt(self, config: WebConfig) -> None:
+        """Take another protection, for connections to come; files are read anew. Raises ``ListenError``."""
+        tls = _context(config.tls) if config.tls else None  # a new one: an old one would keep trusting old CAs
+        plain = tls is None and self._tls is None
+        self._config, self._tls = config, tls
         self._users = Users(config.basic_auth_users)
+        if not plain:
+            await self._serve()
 
     # -- answers
 
@@ -177,7 +188,32 @@ def split_address(address: str) -> tuple[str, int]:
         raise ListenError(str(error)) from None
 
 
-def _url(name: tuple[str, int], *, tls: bool) -> str:
+def _bind(address: str) -> list[socket.socket]:
+    """Return a socket for every address that this one means; raises ``ListenError``."""
+    host, port = split_address(address)
+    bound: list[socket.socket] = []
+    try:
+        infos = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, _, _, name in dict.fromkeys(infos):
+            try:
+                sock = socket.socket(family, kind)
+            except OSError:  # a host without IPv6 lists its addresses all the same
+                continue
+            bound.append(sock)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind(name)
+            sock.listen(BACKLOG)
+    except OSError as error:
+        for sock in bound:
+            sock.close()
+        why = error.strerror or str(error)
+        raise ListenError(f"cannot listen on {address}: {why}: give another --web.listen-address") from None
+    return bound
+
+
+def _url(name: tuple[Any, ...], *, tls: bool) -> str:
     host, port = name[0], name[1]
     address = ipaddress.ip_address(host)
     if address.is_unspecified:
@@ -198,7 +234,7 @@ def _context(tls: Tls) -> ssl.SSLContext:
 
 
 def _set_up(context: ssl.SSLContext, tls: Tls) -> None:
-    context.load_cert_chain(tls.cert_file, tls.key_file)
+    context.load_cert_chain(tls.cert_file, tls.key_file, password="")  # else a locked key asks on the terminal
     context.minimum_version = VERSIONS[tls.min_version]
     context.maximum_version = VERSIONS[tls.max_version]
     if tls.client_ca_file:

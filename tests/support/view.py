@@ -1,0 +1,77 @@
+"""One view for everything that shows: a group of four, in four states, seen at a fixed time."""
+
+import ipaddress
+from typing import Final
+
+from probe.model.evidence import Answer, Check, Outcome
+from probe.model.rules import Rules
+from probe.model.track import Origin
+from probe.model.views import Build, Joined, ProbeView, Reload, view_group
+from probe.model.watch import Watch
+from protocols.heartbeat import GOODBYE, Heartbeat, Member, encode
+
+AT: Final = 1_700_000_000.0
+"""Unix time of the view."""
+NOW: Final = 100.0
+"""The model's clock then."""
+HOSTILE: Final = '<script>alert("1")</script>'
+MEMBERS: Final = ("10.0.0.1:4000", "10.0.0.2:4000", "[fd77::3]:4000", "10.0.0.4:4000")
+
+
+def member(number: int, host: str, **fields: object) -> Member:
+    """Make a member block."""
+    return Member(ipaddress.ip_address(host).packed, 4000, bytes([number]) * 16, **fields)  # type: ignore[arg-type]
+
+
+def view(*, gone: int = 0, name: str = "228.0.0.4:45564", reload: bool = True) -> ProbeView:
+    """Return the view; the last ``gone`` of its members were never heard."""
+    watch = Watch(Rules(name=name, expected_count=4), 0.0)
+    blocks = [
+        member(1, "10.0.0.1", domain=b"shop", secure_port=4443),
+        member(2, "10.0.0.2", domain=HOSTILE.encode()),
+        member(3, "fd77::3", udp_port=4001),
+        member(4, "10.0.0.4"),
+    ][: 4 - gone]
+    ends = (100.0, 100.0, 94.0, 90.0)
+    for beat in range(201):
+        at = beat / 2
+        batch = [
+            (encode(Heartbeat(block, 10_000 + 500 * beat)), at, _origin(block))
+            for block, end in zip(blocks, ends, strict=False)
+            if at <= end
+        ]
+        watch.receive(batch)
+        watch.tick(at)
+    if gone == 0:
+        goodbye = Heartbeat(member(4, "10.0.0.4", command=GOODBYE), 100_000)
+        watch.receive([(encode(goodbye), 90.2, _origin(blocks[3]))])
+    for block, answer in zip(
+        blocks,
+        (
+            Answer(99.0, Check.ACK, Outcome.ANSWERED, 0.001, 0.002),
+            Answer(99.0, Check.CONNECT, Outcome.REFUSED),
+            Answer(98.0, Check.ACK, Outcome.ANSWER_TIMEOUT, 0.001),
+        ),
+        strict=False,
+    ):
+        watch.take(block.address, answer, 99.5)
+    cut = encode(Heartbeat(member(1, "10.0.0.1"), 1))[:20]
+    watch.receive([(cut, 99.9, Origin()), (b"noise", 99.9, Origin())])
+    watch.tick(NOW)
+    watch.assess(NOW)
+    joined = Joined("228.0.0.4", 45564, {"eth0": True, "eth1": False}, 425_984, 7)
+    return ProbeView(
+        build=Build("0.1.0", "3.11.2", "uvloop"),
+        reload=Reload(successful=reload, succeeded_at=AT - 60),
+        time=AT,
+        started=AT - NOW,
+        ready=True,
+        fit=False,
+        unfit=["loop-lag"],
+        loop_lag_seconds=0.125,
+        groups=[view_group(watch, joined, NOW, AT - NOW)],
+    )
+
+
+def _origin(block: Member) -> Origin:
+    return Origin(block.host, "eth0", 1)
