@@ -1,0 +1,173 @@
+"""Real Tomcats as peers: their jars, brought by Maven, and processes that run them."""
+
+import functools
+import hashlib
+import json
+import queue
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, Final, Self
+
+FOLDER: Final = Path(__file__).parent.parent / "tomcat"
+TRIBES: Final = ("6.0", "7.0", "8.5", "9.0", "10.1", "11.0")
+"""Branches whose Tribes classes are run."""
+WHOLE: Final = TRIBES[2:]
+"""Branches that are run whole."""
+PATIENCE: Final = 60.0
+"""seconds within which a JVM answers even on a busy machine."""
+
+_JVM: Final = ("java", "-Xmx128m", "-Xss512k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
+_OPEN: Final = ("java.base/java.lang", "java.base/java.io", "java.base/java.util", "java.rmi/sun.rmi.transport")
+
+Start = Callable[..., "subprocess.Popen[Any]"]
+"""How a process is begun: ``subprocess.Popen``'s arguments, the command as separate words."""
+
+
+@functools.cache
+def class_path(branch: str) -> str:
+    """Return the class path of a branch, after fetching its jars and compiling against them where needed."""
+    target = FOLDER / "target" / branch
+    sources = [*(FOLDER / "src").glob("*.java")]
+    if branch in WHOLE:
+        sources += (FOLDER / "server").glob("*.java")
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in (FOLDER / "pom.xml", *sorted(sources))))
+    stamp = target / "made"
+    if not stamp.exists() or stamp.read_text(encoding="ascii") != digest.hexdigest():
+        shutil.rmtree(target, ignore_errors=True)
+        _run(
+            "mvn",
+            "-q",
+            "-B",
+            "-f",
+            FOLDER / "pom.xml",
+            "-P",
+            branch,
+            f"-Dlib={target}/lib",
+            "process-resources",
+        )
+        _run("javac", "-nowarn", "-cp", f"{target}/lib/*", "-d", target / "classes", *sources)
+        stamp.write_text(digest.hexdigest(), encoding="ascii")
+    return f"{target}/lib/*:{target}/classes"
+
+
+def _run(*command: object) -> str:
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise AssertionError(f"{command[0]} failed: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return done.stdout
+
+
+class Java:
+    """A running main class: orders go in, a line for each thing that happens comes out; its log is a file."""
+
+    def __init__(self, command: list[str], log: Path, start: Start) -> None:
+        self.log = log
+        with log.open("ab") as errors:
+            self.process = start(
+                *command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+            )
+        self._lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True).start()
+
+    def _read(self, lines: IO[str]) -> None:
+        with lines:
+            for line in lines:
+                self._lines.put(line.rstrip("\n"))
+
+    def order(self, text: str) -> None:
+        """Write one line to it."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(text + "\n")
+        self.process.stdin.flush()
+
+    def hears(self, word: str, patience: float = PATIENCE) -> str:
+        """Wait for a line that starts with a word; return the rest of it."""
+        until = time.monotonic() + patience
+        while True:
+            try:
+                line = self._lines.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                log = self.log.read_text(errors="replace")[-3000:]
+                raise AssertionError(f"no {word!r} within {patience} s; its log: {log}") from None
+            first, _, rest = line.partition(" ")
+            if first == word:
+                return rest
+
+    def ask(self, order: str) -> str:
+        """Return its answer to an order that is answered by a line starting with it."""
+        self.order(order)
+        return self.hears(order)
+
+    def go(self) -> dict[str, Any]:
+        """Have it join its cluster; return its own member fields as it says them itself."""
+        self.hears("ready")
+        self.order("go")
+        fields: dict[str, Any] = json.loads(self.hears("member"))
+        return fields
+
+    def stop(self) -> None:
+        """Stop it cleanly."""
+        self.order("stop")
+        self.hears("stopped")
+        self.process.wait(PATIENCE)
+
+    def kill(self) -> None:
+        """Kill it: no goodbye."""
+        self.process.kill()
+        self.process.wait(PATIENCE)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+
+
+def popen(*command: str, **options: Any) -> "subprocess.Popen[Any]":
+    """Start a process on this host."""
+    return subprocess.Popen(command, **options)
+
+
+def peer(branch: str, log: Path, start: Start = popen, **settings: object) -> Java:
+    """Return one member on a branch's Tribes classes, ready to ``go``; settings as ``Peer.java`` reads them."""
+    options = [f"{key}={value}" for key, value in settings.items()]
+    command = [*_JVM, "-Djava.net.preferIPv4Stack=true", "-cp", class_path(branch), "Peer", *options]
+    return Java(command, log, start)
+
+
+def server(branch: str, base: Path, address: str, start: Start = popen, group_port: int = 45564) -> Java:
+    """Return a whole Tomcat with ``server.xml`` and one small application, ready to ``go``."""
+    for folder in ("conf", "webapps/app/WEB-INF", "temp", "war-temp", "war-deploy", "war-listen"):
+        (base / folder).mkdir(parents=True, exist_ok=True)
+    shutil.copy(FOLDER / "server.xml", base / "conf")
+    (base / "webapps/app/WEB-INF/web.xml").write_text("<web-app><distributable/></web-app>", encoding="ascii")
+    properties = {
+        "catalina.home": base,
+        "catalina.base": base,
+        "java.io.tmpdir": base / "temp",
+        "node.address": address,
+        "node.name": base.name,
+        "group.port": group_port,
+        "java.net.preferIPv4Stack": "true",
+    }
+    opened = [f"--add-opens={package}=ALL-UNNAMED" for package in _OPEN]
+    defined = [f"-D{key}={value}" for key, value in properties.items()]
+    command = [*_JVM, *opened, *defined, "-cp", class_path(branch), "Server"]
+    return Java(command, base / "log", start)
+
+
+def oracle(branch: str, log: Path) -> Java:
+    """Return what answers lines "member HEX" and "frames HEX" as a branch's own classes do."""
+    return Java([*_JVM, "-cp", class_path(branch), "Oracle"], log, popen)
+
+
+def membership_nanoseconds(branch: str, *members: int) -> dict[int, float]:
+    """Return what one heartbeat costs the branch's own classes for so many members, warmed up, in CPU ns."""
+    answer = _run("java", "-cp", class_path(branch), "Bench", *members)
+    return {int(count): float(cost) for count, cost in (line.split() for line in answer.splitlines())}

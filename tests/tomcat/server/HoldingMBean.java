@@ -1,0 +1,3 @@
+/** What JMX wants of an interceptor. */
+public interface HoldingMBean {
+}
