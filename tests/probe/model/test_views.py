@@ -112,7 +112,7 @@ def test_a_receiver() -> None:
 
 
 def test_the_hash_of_a_view_is_that_of_the_names_up() -> None:
-    """First 48 bits of SHA-256 over the sorted names, joined by newlines; who is late is up, who is gone not."""
+    """First 48 bits of SHA-256 over the sorted names, joined by newlines; the late are up, the gone not."""
     vantage = heard(C, A, B)
     assert view(vantage, 5.0).view_hash == hash48(A.name, B.name, C.name)
     vantage.hear(B.goodbye(5.0), 5.0)

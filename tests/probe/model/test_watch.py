@@ -137,10 +137,11 @@ def test_an_empty_group_is_asked_no_more() -> None:
 
 
 def test_an_answer_to_a_silent_member_is_judged() -> None:
-    """The first answer after a silence tells mute from silent, and the sentence follows, though no event does."""
+    """The first answer after a silence tells mute from silent: the sentence follows, though no event does."""
     vantage = Vantage()
-    vantage.beats(NODES, 0.0, 5.0)
-    vantage.take(C, Outcome.ANSWERED, 4.9)
+    vantage.beats(NODES, 0.0, 4.0)
+    vantage.take(C, Outcome.ANSWERED, 4.0)
+    vantage.beats(NODES, 4.0, 5.0)
     vantage.beats([A, B], 5.0, 9.0)
     assert vantage.said().endswith("mute, frozen and lost cannot be told apart")
     told = len(vantage.told)
