@@ -29,7 +29,7 @@ LEVELS: Final = ("connect", "ack", "stack")
 @click.command("ping")
 @click.argument("target", metavar="HOST:PORT")
 @click.option(
-    "--level", type=click.Choice(LEVELS), default="ack", show_default=True, help="What to ask; see below."
+    "--level", type=click.Choice(LEVELS), default="ack", show_default=True, help="What to ask; see above."
 )
 @click.option(
     "-c", "--count", type=click.IntRange(0), default=1, show_default=True, help="How often; 0: until Ctrl-C."
@@ -46,7 +46,7 @@ LEVELS: Final = ("connect", "ack", "stack")
 @click.option(
     "--option-flag", type=click.IntRange(0), default=0, help="TcpFailureDetector's optionFlag, if it has one."
 )
-@click.option("--unique-id", metavar="HEX", help="The target's unique id (see below).")
+@click.option("--unique-id", metavar="HEX", help="The target's unique id; see above.")
 @click.option(
     "--group",
     type=GroupParameter(),

@@ -38,7 +38,7 @@ from protocols.heartbeat import address_name
     type=FaultParameter(),
     multiple=True,
     metavar="ACT:MEMBER@WHEN[+HOW_LONG]",
-    help="What befalls a member; see below. Repeatable.",
+    help="What befalls a member; see above. Repeatable.",
 )
 @click.option(
     "--loss", type=click.FloatRange(0, 1), default=0.0, help="Share of the datagrams that is lost, 0 to 1."
