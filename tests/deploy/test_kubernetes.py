@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 from aiohttp.test_utils import TestClient, TestServer
+from support.command import parsed
 
-from probe.cli.run import command as run
 from probe.config import Settings, load
 from probe.daemon import Daemon
 
@@ -55,8 +55,8 @@ def test_its_settings_load(manifest: Path, tmp_path: Path) -> None:
     volume = next(each for each in pod(manifest)["volumes"] if each["name"] == CONTAINER)
     assert volume["configMap"]["name"] == objects(manifest)["ConfigMap"]["metadata"]["name"]
     command, *flags = container(manifest)["args"]
-    assert command == run.name
-    assert run.make_context(command, flags).params["config_file"] == Path(mount["mountPath"]) / name
+    assert command == "run"
+    assert parsed(command, flags)["config_file"] == Path(mount["mountPath"]) / name
 
 
 async def test_its_probes_are_answered(manifest: Path) -> None:

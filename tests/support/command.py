@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from click.testing import CliRunner, Result
 
@@ -16,6 +17,16 @@ from probe.cli import main
 COMMAND = Path(sys.executable).parent / "tribes-probe"
 PATIENCE = 20.0
 """seconds for what takes far less, on a busy machine too."""
+
+
+def parsed(name: str, arguments: list[str]) -> dict[str, Any]:
+    """Return what a command would be called with; it is not run."""
+    # below the real parent: click remembers in the command what it inherited first
+    with main.make_context("tribes-probe", [name]) as parent:
+        found = main.get_command(parent, name)
+        assert found is not None
+        with found.make_context(name, list(arguments), parent=parent) as context:
+            return context.params
 
 
 def invoke(*arguments: str | Path, stdin: bytes | str = b"", env: dict[str, str] | None = None) -> Result:

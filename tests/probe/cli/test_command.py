@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
-from support.command import invoke, refused, run
+from support.command import invoke, parsed, refused, run
 
 from probe.cli import COMMANDS, main
 from probe.daemon import VERSION
@@ -72,8 +72,7 @@ def test_examples_are_right(name: str, tmp_path: Path, monkeypatch: pytest.Monke
     ]
     assert examples
     for arguments in examples:
-        with command(name).make_context(name, arguments) as context:
-            assert context.params
+        assert parsed(name, arguments)
 
 
 @pytest.mark.parametrize(
