@@ -46,7 +46,9 @@ class Daemon:
         self._reload = Reload(successful=True, succeeded_at=time.time())
         self._reloading = asyncio.Lock()
         self._started = time.time()
+        self._listening_since = time.monotonic()
         self._stop = asyncio.Event()
+        self._hung_up = asyncio.Event()
         self._lag = 0.0
         self._notifier = Notifier()
         self._web = Web(self, settings.web.telemetry_path, _web_config(settings))
@@ -60,10 +62,10 @@ class Daemon:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self.stop)
         loop.add_signal_handler(signal.SIGINT, self.stop)
-        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up.set)
         try:
             for group in self.settings.groups:
-                self.stations[group.name] = self._station(group)
+                self.stations[group.name] = self._station(group, self.settings)
             await self._web.listen(self.settings.web.listen_addresses)
             async with self._tasks as tasks:
                 await self._live(tasks, ready)
@@ -75,7 +77,8 @@ class Daemon:
 
     async def _live(self, tasks: asyncio.TaskGroup, ready: Callable[[list[str]], None]) -> None:
         work = [
-            tasks.create_task(one) for one in (self._interfaces.watch(), self._look(), self._feed_watchdog())
+            tasks.create_task(one)
+            for one in (self._interfaces.watch(), self._look(), self._feed_watchdog(), self._reload_on_signal())
         ]
         for station in self.stations.values():
             station.start(tasks)
@@ -96,8 +99,8 @@ class Daemon:
         """Ask for a clean stop."""
         self._stop.set()
 
-    def _station(self, group: Group) -> Station:
-        return Station(group, self.settings.forget_after, self._tell, self._join_changed)
+    def _station(self, group: Group, settings: Settings) -> Station:
+        return Station(group, settings.forget_after, self._tell, self._join_changed)
 
     # -- what happens
 
@@ -155,15 +158,17 @@ class Daemon:
 
     # -- reload
 
-    def _hang_up(self) -> None:
-        self._tasks.create_task(self._reload_on_signal())
-
     async def _reload_on_signal(self) -> None:
-        await self.reload()
+        while True:
+            await self._hung_up.wait()
+            self._hung_up.clear()
+            await self.reload()
 
     async def reload(self) -> str | None:
         """Read the settings anew; a bad file leaves the old ones in force. Return what was wrong."""
         async with self._reloading:
+            if self._stop.is_set():
+                return "the probe is stopping"
             self._notifier.reloading()
             try:
                 await self._apply(self._load() if self._load is not None else self.settings)
@@ -196,7 +201,7 @@ class Daemon:
             for group in settings.groups:
                 station = self.stations.get(group.name)
                 if station is None:
-                    stations[group.name] = self._station(group)
+                    stations[group.name] = self._station(group, settings)
                 elif _place(station.group) != _place(group):
                     sockets[group.name] = station.listen(group)
         except OSError:
@@ -207,8 +212,9 @@ class Daemon:
     def _change_over(
         self, settings: Settings, stations: dict[str, Station], sockets: dict[str, Multicast]
     ) -> None:
-        if settings.web.listen_addresses != self.settings.web.listen_addresses:
-            self.journal.warn("reload", "web.listen_addresses takes effect at the next start")
+        for name in ("listen_addresses", "telemetry_path"):
+            if getattr(settings.web, name) != getattr(self.settings.web, name):
+                self.journal.warn("reload", f"web.{name} takes effect at the next start")
         self.settings = settings
         self.journal.configure(settings.log.level, settings.log.format)
         kept = {group.name for group in settings.groups}
@@ -250,7 +256,7 @@ class Daemon:
         for name, station in self.stations.items():
             if not any(station.multicast.status().interfaces.values()):
                 return f"{name} is joined on no interface"
-            age = time.time() - self._started
+            age = time.monotonic() - self._listening_since
             if age < station.group.drop_time:
                 return f"listening for {age:.1f} s, dropTime of {name} is {station.group.drop_time:g} s"
         return None

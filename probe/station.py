@@ -61,10 +61,13 @@ class Station:
     def adopt(
         self, group: Group, forget_after: float, multicast: Multicast | None, tasks: asyncio.TaskGroup
     ) -> None:
-        """Take new settings, and another socket if one is given; the members known stay."""
+        """Take new settings, and another socket if one is given; the members known stay. ``follow`` is next."""
         self.group = group
-        self.watch.adopt(group.rules(forget_after), time.monotonic())
+        now = time.monotonic()
+        self.watch.adopt(group.rules(forget_after), now)
+        self.watch.fitness.calm = group.drop_time
         if multicast is not None:
+            self.multicast.drain()
             self.multicast.close()
             self.multicast = multicast
         if self.receivers.check != group.receiver_check:
@@ -72,8 +75,12 @@ class Station:
                 self._asking.cancel()
             self.receivers = self._receivers()
             self.start(tasks)
-        self._follow_all()
-        self._arm()
+
+    def _forget_answers(self) -> None:
+        """Let go of the answers of who is asked no more: they would be held against it for ever."""
+        for track in self.watch.membership:
+            if track.not_asked:
+                track.answer = track.closed = None
 
     def close(self) -> None:
         """Leave the group, ask nobody any more."""
@@ -95,8 +102,9 @@ class Station:
                 fitness.trouble(reason, now)
             else:
                 fitness.cured(reason, now)
-        self._unsettle(now)
         self._follow_all()
+        self._forget_answers()
+        self._unsettle(now)
 
     def _joined(self, interface: str, joined: bool, why: str) -> None:  # noqa: FBT001  # the sensor's callback
         self._changed(self.group, interface, joined, why)

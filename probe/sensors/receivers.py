@@ -50,11 +50,8 @@ class Receivers:
 
     def follow(self, track: Track) -> None:
         """Take up a member that is new or changed; let one go that said goodbye or may not be asked."""
-        if track.presence is Presence.LEFT or self.level is None:
-            self._schedule.remove(track.name)
-            return
         track.not_asked = self.refusal(track)
-        if track.not_asked:
+        if track.not_asked or track.presence is Presence.LEFT:
             self._schedule.remove(track.name)
         elif track.name not in self._schedule:
             self._schedule.add(track.name, time.monotonic())
@@ -62,6 +59,8 @@ class Receivers:
 
     def refusal(self, track: Track) -> str:
         """Say why a member is not asked; nothing when it may be."""
+        if self.level is None:
+            return "receiver_check is off"
         host, _, port = track.name.rpartition(":")
         try:
             address = ipaddress.ip_address(host.strip("[]"))

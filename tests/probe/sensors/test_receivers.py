@@ -120,6 +120,7 @@ async def test_the_level_decides_what_is_asked(level: str, check: Check | None) 
     asked.follow(one)
     assert asked.receivers.level is check
     assert (one.name in asked.receivers._schedule) is (check is not None)
+    assert one.not_asked == ("" if check else "receiver_check is off")
 
 
 async def test_who_said_goodbye_is_left_alone() -> None:
