@@ -1,7 +1,6 @@
 """What a unit's system call, address family and memory restrictions let a process do, without systemd."""
 
 import ctypes
-import re
 import struct
 import subprocess
 from collections.abc import Iterator
@@ -47,20 +46,15 @@ def _allowed(unit: dict[str, list[str]]) -> set[str]:
     return calls
 
 
-def _numbers() -> dict[str, int]:
-    """Return this machine's system calls."""
-    macros = subprocess.run(
-        ["gcc", "-E", "-dM", "-include", "sys/syscall.h", "-x", "c", "/dev/null"],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    found = re.findall(r"^#define __NR_(\w+) (\d+)$", macros.stdout, re.MULTILINE)
-    return {name: int(number) for name, number in found}
+def _numbers(calls: set[str]) -> dict[str, int]:
+    """Return the numbers of those calls that this machine has."""
+    resolve = ctypes.CDLL("libseccomp.so.2").seccomp_syscall_resolve_name  # systemd brings it
+    found = {call: resolve(call.encode()) for call in calls}
+    return {call: number for call, number in found.items() if number >= 0}
 
 
 def _program(unit: dict[str, list[str]]) -> Iterator[tuple[int, int, int, int]]:
-    numbers = _numbers()
+    numbers = _numbers(_allowed(unit))
     families = [_FAMILIES[name] for name in unit["RestrictAddressFamilies"][0].split()]
     yield _LOAD, 0, 0, _NUMBER
     # a comparison that fails skips the block behind it; a block ends with an answer
@@ -69,13 +63,13 @@ def _program(unit: dict[str, list[str]]) -> Iterator[tuple[int, int, int, int]]:
     for family in families:
         yield from ((_EQUAL, 0, 1, family), (_RETURN, 0, 0, _ALLOW))
     yield _RETURN, 0, 0, _REFUSE
-    for call, both in (("mmap", _WRITE | _EXECUTE), ("mprotect", _EXECUTE), ("pkey_mprotect", _EXECUTE)):
+    for call, both in (("mmap", _WRITE | _EXECUTE), ("mprotect", _EXECUTE)):
         yield _EQUAL, 0, 5, numbers[call]
         yield _LOAD, 0, 0, _THIRD
         yield _AND, 0, 0, both
         yield from ((_EQUAL, 0, 1, both), (_RETURN, 0, 0, _REFUSE), (_RETURN, 0, 0, _ALLOW))
-    for call in sorted(_allowed(unit) & numbers.keys()):
-        yield from ((_EQUAL, 0, 1, numbers[call]), (_RETURN, 0, 0, _ALLOW))
+    for number in numbers.values():
+        yield from ((_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ALLOW))
     yield _RETURN, 0, 0, _REFUSE
 
 
@@ -90,9 +84,8 @@ class Filter:
     def __call__(self) -> None:
         """Put this process, for ever, under the restrictions and without capabilities: for ``preexec_fn``."""
         prctl = ctypes.CDLL(None, use_errno=True).prctl
-        for capability in range(
-            _CAPABILITIES
-        ):  # what the next program cannot have; only root needs it, and may
+        # what the next program cannot have; only root needs to drop it, and may
+        for capability in range(_CAPABILITIES):
             prctl(_DROP_CAPABILITY, capability, 0, 0, 0)
         if prctl(_NO_NEW_PRIVS, 1, 0, 0, 0) or prctl(_SECCOMP, _FILTER, self._header, 0, 0):
             raise OSError(ctypes.get_errno(), "no filter")
