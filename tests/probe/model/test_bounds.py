@@ -133,6 +133,15 @@ def test_who_is_expected_stays() -> None:
     assert hearing.membership.overflow == 0
 
 
+def test_who_is_expected_stays_though_silent_longest() -> None:
+    """With nobody left who was heard once, strangers heard often leave before an older expected member."""
+    hearing = Hearing(Rules(capacity=3, expected=frozenset({node(0).name})))
+    for n in range(3):
+        hearing.beats(node(n), [n * 0.6, n * 0.6 + 0.5])
+    hearing.beats(node(9), [20.0])
+    assert names(hearing) == [0, 2, 9]
+
+
 def test_more_expected_than_capacity() -> None:
     """Every expected member is known even where the table is smaller; strangers find no room."""
     expected = frozenset(node(n).name for n in range(6))

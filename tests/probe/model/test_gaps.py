@@ -24,6 +24,7 @@ CASES = {
     "a long pause": (19.37, 19.37, Gap(GapKind.STALLED, seconds=18.87)),
     "held up on the way": (1.23, P, Gap(GapKind.DELAYED, seconds=0.73)),
     "two at once: the second of a burst": (0.0, P, Gap(GapKind.DELAYED, seconds=-0.5)),
+    "a burst, and beats lost in it": (0.01, 0.3, Gap(GapKind.DELAYED, seconds=-0.29)),
     "held up and lost": (1.7, 1.0, Gap(GapKind.DELAYED, seconds=0.7)),
     "its clock stepped forward": (P, 60.5, Gap(GapKind.CLOCK_STEPPED, seconds=60.0)),
     "its clock stepped back": (P, -59.5, Gap(GapKind.CLOCK_STEPPED, seconds=-60.0)),

@@ -332,6 +332,13 @@ def test_twins_started_together_clash_from_the_third_beat() -> None:
     assert hearing.kinds().count(Kind.RESTARTED) <= 1
 
 
+def test_an_older_process_on_a_silent_address_is_no_clash() -> None:
+    """Who takes over an address that has fallen silent restarted it, however long it had run unheard."""
+    hearing = steady()
+    hearing.beats(Node(1, born=-100.0, incarnation=9), steps(10.0, 5))
+    assert hearing.kinds() == [Kind.LATE, Kind.SILENT, Kind.RESTARTED]
+
+
 def test_a_rolling_restart_is_no_clash() -> None:
     """Every member restarted in turn, cleanly, tells of leaving and restarting, nothing else."""
     hearing = Hearing()

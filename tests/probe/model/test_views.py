@@ -145,6 +145,17 @@ def test_the_incarnation_hash_names_both_of_a_clash() -> None:
     assert member(view(vantage, 10.0), A).rivals == (twin.member.unique_id.hex(),)
 
 
+def test_a_clash_does_not_raise_the_dead() -> None:
+    """Who lived on the address before, and was not heard for dropTime, is not in the incarnation hash."""
+    vantage = heard(A)
+    new = A.again(5.5)
+    vantage.beats([new], 6.5, 15.0)
+    twin = Node(1, born=-100.0, incarnation=7)
+    vantage.hear(twin.beat(15.0), 15.0)
+    both = hash48(*(f"{A.name}#{each.member.unique_id.hex()}" for each in (new, twin)))
+    assert view(vantage, 15.0).view_incarnation_hash == both
+
+
 def test_a_restart_changes_the_incarnation_hash_only() -> None:
     """The same address with a new unique id is the same view, another incarnation."""
     vantage = heard(A)
@@ -152,6 +163,7 @@ def test_a_restart_changes_the_incarnation_hash_only() -> None:
     vantage.hear(A.again(5.5).beat(6.5), 6.5)
     after = view(vantage, 6.5)
     assert after.view_hash == before.view_hash
+    assert after.view_incarnation_hash == hash48(f"{A.name}#{A.again(5.5).member.unique_id.hex()}")
     assert after.view_incarnation_hash != before.view_incarnation_hash
     assert member(after, A).ghost == A.member.unique_id.hex()
 

@@ -127,6 +127,7 @@ def test_nothing_is_due_while_nobody_is_late() -> None:
     vantage.beats(NODES, 0.0, 20.0)
     last = [track.last_heard for track in vantage.watch.membership]
     assert vantage.watch.deadline() == min(last) + 1.5
+    assert vantage.watch.judge.deadline(vantage.watch.rules, vantage.watch.membership, 20.0) is None
 
 
 def test_an_empty_group_is_asked_no_more() -> None:
