@@ -456,6 +456,17 @@ def test_the_short_path_and_the_long_one_count_alike(payload: bytes, jitter: flo
     assert track.period == pytest.approx(closely.track(node).period, abs=jitter / 4 + 1e-6)
 
 
+def test_a_delayed_beat_is_not_counted_in_time() -> None:
+    """A known member's datagram that was held up counts in the bucket of its true gap."""
+    watched, closely = Vantage(), Hearing()
+    for n in range(40):
+        at = n * PERIOD + (0.3 if n % 10 == 9 else 0.0)
+        watched.hear(A.beat(n * PERIOD), at)
+        closely.hear(A.beat(n * PERIOD), at)
+    assert watched.watch.membership.gaps.counts == closely.membership.gaps.counts
+    assert [watched.watch.membership.gaps.counts[bucket] for bucket in (1, 3, 5)] == [3, 32, 4]
+
+
 def test_what_repeats_from_another_place_is_looked_at() -> None:
     """The same bytes from another source are a mismatch though the member is known well."""
     vantage = Vantage()
