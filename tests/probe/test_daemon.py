@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import random
 import signal
@@ -173,6 +174,8 @@ async def test_ready_takes_one_drop_time(stage: Stage) -> None:
             assert (await daemon.get("/-/healthy")).status == 200
         assert time.monotonic() - started > DROP_TIME
         assert reply.status == 200
+        here = "uvloop" if "uvloop" in type(asyncio.get_running_loop()).__module__ else "asyncio"
+        assert json.loads((await daemon.get("/api/v1/view")).body)["build"]["loop"].startswith(here)
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
