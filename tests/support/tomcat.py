@@ -84,16 +84,19 @@ class Java:
         self.process.stdin.write(text + "\n")
         self.process.stdin.flush()
 
+    def line(self, patience: float = PATIENCE) -> str:
+        """Wait for the next line of whatever it prints."""
+        try:
+            return self._lines.get(timeout=max(0.0, patience))
+        except queue.Empty:
+            log = self.log.read_text(errors="replace")[-3000:]
+            raise AssertionError(f"it says nothing; its log: {log}") from None
+
     def hears(self, word: str, patience: float = PATIENCE) -> str:
         """Wait for a line that starts with a word; return the rest of it."""
         until = time.monotonic() + patience
         while True:
-            try:
-                line = self._lines.get(timeout=max(0.0, until - time.monotonic()))
-            except queue.Empty:
-                log = self.log.read_text(errors="replace")[-3000:]
-                raise AssertionError(f"no {word!r} within {patience} s; its log: {log}") from None
-            first, _, rest = line.partition(" ")
+            first, _, rest = self.line(until - time.monotonic()).partition(" ")
             if first == word:
                 return rest
 
@@ -119,14 +122,14 @@ class Java:
         """Kill it: no goodbye."""
         self.process.kill()
         self.process.wait(PATIENCE)
+        assert self.process.stdin is not None
+        self.process.stdin.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.kill()
-        if self.process.stdin is not None:
-            self.process.stdin.close()
 
 
 def popen(*command: str, **options: Any) -> "subprocess.Popen[Any]":
@@ -164,7 +167,8 @@ def server(branch: str, base: Path, address: str, start: Start = popen, group_po
 
 def oracle(branch: str, log: Path) -> Java:
     """Return what answers lines "member HEX" and "frames HEX" as a branch's own classes do."""
-    return Java([*_JVM, "-cp", class_path(branch), "Oracle"], log, popen)
+    heap = ("-Xmx70m", "-Xmn8m")  # 62 MiB is the largest array: what the probe calls lethal is
+    return Java([*_JVM, *heap, "-cp", class_path(branch), "Oracle"], log, popen)
 
 
 def membership_nanoseconds(branch: str, *members: int) -> dict[int, float]:

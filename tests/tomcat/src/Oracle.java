@@ -36,7 +36,7 @@ public final class Oracle {
         try {
             buffer.append(data, 0, data.length);
             while (buffer.doesPackageExist()) {
-                answer.append(' ').append(content(buffer.extractDataPackage(true).getBytes()));
+                answer.append(' ').append(content(buffer.extractDataPackage(true)));
             }
         } catch (Throwable refused) {
             return "error " + refused.getClass().getName();
@@ -44,7 +44,7 @@ public final class Oracle {
         return answer.append(" left ").append(buffer.getLength()).toString();
     }
 
-    private static String content(byte[] data) {
+    private static String content(XByteBuffer data) {
         try {
             ChannelData message = ChannelData.getDataFromPackage(data);
             return message.getOptions() + ":" + message.getMessage().getLength() + ":"
