@@ -137,10 +137,11 @@ def popen(*command: str, **options: Any) -> "subprocess.Popen[Any]":
     return subprocess.Popen(command, **options)
 
 
-def peer(branch: str, log: Path, start: Start = popen, **settings: object) -> Java:
+def peer(branch: str, log: Path, start: Start = popen, *, ipv6: bool = False, **settings: object) -> Java:
     """Return one member on a branch's Tribes classes, ready to ``go``; settings as ``Peer.java`` reads them."""
+    stack = f"-Djava.net.preferIPv4Stack={str(not ipv6).lower()}"
     options = [f"{key}={value}" for key, value in settings.items()]
-    command = [*_JVM, "-Djava.net.preferIPv4Stack=true", "-cp", class_path(branch), "Peer", *options]
+    command = [*_JVM, stack, "-cp", class_path(branch), "Peer", *options]
     return Java(command, log, start)
 
 
