@@ -12,6 +12,8 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+import msgspec
+
 from probe.model.budget import Budget
 from probe.model.events import Event, Kind
 from probe.model.evidence import Answer, Check, MemberState
@@ -33,6 +35,9 @@ BUCKETS: Final = (0.25, 0.5, 0.9, 1.1, 1.5, 2.5, 3.5, 4.5, 5.5, 7.5, 10.5, 20.5,
 _IN_TIME: Final = BUCKETS.index(1.1)
 STEADY_LONGEST: Final = 1_500
 """bytes: longer datagrams are looked at closely each time, so that what is remembered stays small."""
+KEPT_LONGEST: Final = 1_500
+"""bytes of payload, domain and command that are kept of a member; of one who announces more, only the start."""
+_KEPT_EACH: Final = 500
 SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Upper bounds of the durations of questions that were answered."""
 
@@ -126,7 +131,7 @@ class Membership:
             try:
                 head, alive_ms, tail = split(data)
             except struct.error:  # another length than the one before: rare
-                if len(data) < LEAST:
+                if not LEAST <= len(data) <= STEADY_LONGEST:
                     closely += 1
                     yield data, now, origin
                     continue
@@ -156,6 +161,7 @@ class Membership:
 
         With its ``data`` given, ``news`` knows its like from then on.
         """
+        heartbeat = _bounded(heartbeat)
         member = heartbeat.member
         track = self._tracks.get(member.address)
         if track is None:
@@ -538,6 +544,17 @@ def _in_time(frequency: float) -> tuple[float, float, float, float]:
     leeway = min(0.1 * frequency, CLOCK_TOLERANCE / 2)  # of both together never more than the clocks' own
     step = 1000 * CLOCK_TOLERANCE / 2
     return frequency - leeway, frequency + leeway, 1000 * frequency - step, 1000 * frequency + step
+
+
+def _bounded(heartbeat: Heartbeat) -> Heartbeat:
+    """Return it without what would fill the table: no Tomcat tells members apart by these."""
+    member = heartbeat.member
+    if len(member.payload) + len(member.domain) + len(member.command) <= KEPT_LONGEST:
+        return heartbeat
+    domain, command = member.domain[:_KEPT_EACH], member.command[:_KEPT_EACH]
+    return Heartbeat(
+        msgspec.structs.replace(member, payload=b"", domain=domain, command=command), heartbeat.alive_ms
+    )
 
 
 def _begun_again(track: Track, heartbeat: Heartbeat, gap: float) -> Kind | None:
