@@ -24,7 +24,7 @@ lint: $(VENV)/.tests ## Style, types and who may import whom
 	$(VENV)/bin/lint-imports
 
 bench: tools $(VENV)/.tests ## Measure speed against peers and floors; print the table
-	$(PYTHON) tests/benchmarks/table.py $(ARGS)
+	PYTHONPATH=tests $(PYTHON) -m benchmarks.table $(ARGS)
 
 tools: ## Install the programs the tests need (Debian, as root)
 	@tests/tools.sh

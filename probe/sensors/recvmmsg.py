@@ -45,7 +45,7 @@ class _Message(ctypes.Structure):
     )
 
 
-_recvmmsg: Final = ctypes.CDLL(None, use_errno=True).recvmmsg
+_recvmmsg: Final = ctypes.PyDLL(None, use_errno=True).recvmmsg  # it never waits: the interpreter is not given away
 _recvmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p)
 
 

@@ -1,19 +1,27 @@
 """Decode and membership update of one heartbeat, against Tomcat's own classes doing the same."""
 
 import random
+import statistics
 import time
 from collections.abc import Iterator
+from typing import Final
+
+from benchmarks.row import Row
+from support.tomcat import membership_nanoseconds
 
 from probe.model.rules import Rules
 from probe.model.track import Datagram, Origin
 from probe.model.watch import Watch
 from protocols.heartbeat import Heartbeat, Member, encode
 
-BATCH = 128
+WANTED: Final = {100: 1.0, 1_000: 5.0, 10_000: 40.0}
+BRANCH: Final = "11.0"
+ROUNDS: Final = 5
+BATCH: Final = 128
 """datagrams handed over at once, as by the sensor."""
-LEARNING = 8
+LEARNING: Final = 8
 """periods after which a member's own is known and its place in memory warm."""
-CALLS = 300_000
+CALLS: Final = 300_000
 """heartbeats measured."""
 
 
@@ -53,3 +61,22 @@ def nanoseconds(members: int) -> float:
     assert watch.datagrams["heartbeat"] == measured + LEARNING * members
     assert all(track.heartbeats * members == watch.datagrams["heartbeat"] for track in watch.membership)
     return spent / measured
+
+
+def measure() -> list[Row]:
+    """Measure both in turn, several times, for each number of members."""
+    runs = [(membership_nanoseconds(BRANCH, *WANTED), list(map(nanoseconds, WANTED))) for _ in range(ROUNDS)]
+    rows = []
+    for column, (members, wanted) in enumerate(WANTED.items()):
+        pairs = [(tomcat[members], ours[column]) for tomcat, ours in runs]
+        theirs, own = (statistics.median(side) for side in zip(*pairs, strict=True))
+        rows.append(
+            Row(
+                f"decode and membership update, {members:,} members",
+                f"Tomcat {BRANCH}, warmed up",
+                statistics.median(tomcat / ours for tomcat, ours in pairs),
+                wanted,
+                detail=f"{own:,.0f} ns against {theirs:,.0f} ns",
+            )
+        )
+    return rows

@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 64, LONGEST = 65536, CONTROL = 128, BUFFER = 4 << 20 };
+enum { BATCH = 128, LONGEST = 65536, CONTROL = 128, BUFFER = 4 << 20 };
 
 static struct mmsghdr heads[BATCH];
 static struct iovec pieces[BATCH];
