@@ -21,6 +21,10 @@ from scapy.utils import PcapReader
 print(sum(packet.haslayer("UDP") for packet in PcapReader(sys.argv[1])))
 """
 
+_FIELDS: Final = [
+    word for name in ("alive", "port", "ipv4", "unique", "domain") for word in ("-e", f"ath.{name}")
+]
+
 
 def seconds(*command: str | Path) -> float:
     """Return how long a command takes whose output is thrown away."""
@@ -33,26 +37,14 @@ def measure() -> list[Row]:
     """Decode the same heartbeats in turn, each run a whole command."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "many.pcap")
-        given = (
-            "--members",
-            str(MEMBERS),
-            "--duration",
-            f"{SECONDS}s",
-            "--port",
-            "45564",
-            "--write",
-            str(file),
-        )
-        seconds(_COMMAND, "simulate", *given)
+        shape = ("--members", str(MEMBERS), "--duration", f"{SECONDS}s", "--port", "45564")
+        seconds(_COMMAND, "simulate", *shape, "--write", file)
         packets = file.stat().st_size // 121  # 16 of pcap, 28 of IP and UDP, 77 of heartbeat
-        fields = [
-            word for name in ("alive", "port", "ipv4", "unique", "domain") for word in ("-e", f"ath.{name}")
-        ]
         runs = [
             (
                 seconds(_COMMAND, "decode", "--json", file),
                 seconds(sys.executable, "-c", _SCAPY, file),
-                seconds("tshark", "-n", "-r", file, "-T", "fields", *fields),
+                seconds("tshark", "-n", "-r", file, "-T", "fields", *_FIELDS),
             )
             for _ in range(ROUNDS)
         ]

@@ -60,8 +60,8 @@ def measure(seconds: float = SECONDS) -> list[Row]:
     detail = f"{flooded.up:.0f} of {REAL} real members up; without the flood {calm.late} late"
     share = flooded.refused / (flooded.rate * seconds)
     return [
-        Row(what, "real members judged late", flooded.late + REAL - flooded.up, 0, "", True, detail),
-        Row("", "memory grown", flooded.resident - calm.resident, GROWTH, " MiB", True),
+        Row(what, "real members judged late", flooded.late + REAL - flooded.up, 0, "", detail, at_most=True),
+        Row("", "memory grown", flooded.resident - calm.resident, GROWTH, " MiB", at_most=True),
         Row("", "invented members a second", flooded.rate, 0.95 * RATE, ""),
         Row(
             "",

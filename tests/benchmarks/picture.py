@@ -33,11 +33,9 @@ def draw(rows: list[Row]) -> None:
         y = _TOP + number * _ROW
         colour = "#1a7f4b" if row.reached else "#b3261e"
         parts += [
-            f'<text x="{_LEFT - 12}" y="{y + 15}" font-size="12" fill="#1c2430" text-anchor="end">{escape(label)}</text>',
-            f'<rect x="{min(_LEFT, _LEFT + length):.0f}" y="{y + 2}" width="{max(abs(length), 2):.0f}" height="17" '
-            f'fill="{colour}"/>',
-            f'<text x="{_LEFT + max(length, 2) + 8:.0f}" y="{y + 15}" font-size="12" fill="#1c2430">'
-            f"{better:.2g} times as good</text>",
+            _text(_LEFT - 12, y, label, "end"),
+            _bar(min(0, length), y, max(abs(length), 2), colour),
+            _text(_LEFT + max(length, 2) + 8, y, f"{better:.2g} times as good"),
         ]
     _FILE.write_text("\n".join([*parts, "</svg>", ""]), encoding="utf-8")
 
@@ -49,3 +47,12 @@ def _labelled(rows: list[Row]) -> list[tuple[str, Row]]:
         what = row.what or what
         found.append((f"{what} – {row.against}" if not row.what else what, row))
     return [(label if len(label) <= 66 else f"{label[:65]}…", row) for label, row in found]
+
+
+def _text(x: float, y: float, words: str, anchor: str = "start") -> str:
+    place = f'x="{x:.0f}" y="{y + 15}" text-anchor="{anchor}"'
+    return f'<text {place} font-size="12" fill="#1c2430">{escape(words)}</text>'
+
+
+def _bar(x: float, y: float, width: float, colour: str) -> str:
+    return f'<rect x="{_LEFT + x:.0f}" y="{y + 2}" width="{width:.0f}" height="17" fill="{colour}"/>'

@@ -22,8 +22,8 @@ class Row(msgspec.Struct, frozen=True):
     value: float
     least: float
     unit: str = "×"
-    at_most: bool = False
     detail: str = ""
+    at_most: bool = False
 
     @property
     def reached(self) -> bool:

@@ -29,8 +29,8 @@ def lines(rows: list[Row]) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for row in rows:
         wanted = f"{'at most' if row.at_most else 'at least'} {_number(row.least)}{row.unit}"
-        reached = "" if row.reached else "**missed** "
-        yield f"| {row.what} | {row.against} | {wanted} | {reached}{_number(row.value)}{row.unit} | {row.detail} |"
+        measured = f"{_number(row.value)}{row.unit}" + ("" if row.reached else " **missed**")
+        yield f"| {row.what} | {row.against} | {wanted} | {measured} | {row.detail} |"
 
 
 def _number(value: float) -> str:
@@ -43,8 +43,8 @@ def footprint_line() -> str:
     """Return what the daemon takes, as a sentence."""
     taken = footprint.measure()
     return (
-        f"Resident memory {taken.resident_3:.0f} MiB with 3 members and {taken.resident_10000:.0f} MiB with 10,000; "
-        f"{taken.start:.2f} s from start to joined and serving; {taken.cpu_share * 100:.1f} % of a core at "
+        f"Resident memory {taken.resident_3:.0f} MiB with 3 members, {taken.resident_10000:.0f} MiB with "
+        f"10,000; {taken.start:.2f} s from start to joined and serving; {taken.cpu_share * 100:.1f} % of a core at "
         f"{footprint.RATE:,} heartbeats a second."
     )
 
@@ -73,9 +73,7 @@ def main() -> int:
         sentence = footprint_line()
         print(f"\n{sentence}")
         if given.readme:
-            where = (
-                f"Measured on {platform.system()} {platform.machine()} with Python {platform.python_version()}."
-            )
+            where = f"Python {platform.python_version()} on two cores of a shared {platform.machine()} machine."
             picture.draw(rows)
             publish(f"{table}\n\n{sentence} {where}\n\n![{picture.ALT}]({picture.PATH})")
     missed = [row for row in rows if not row.reached]

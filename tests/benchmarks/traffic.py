@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, required=True)
     given = parser.parse_args()
     crowd, strangers = Crowd(Shape(given.members, frequency=given.frequency)), Strangers(given.strangers)
-    senders = [crowd, strangers] if given.strangers else [crowd]
+    senders: list[Crowd | Strangers] = [crowd, strangers] if given.strangers else [crowd]
     with Outlet(Place(given.group, given.port)) as outlet:
         sent = keep_up(senders, outlet, given.seconds)
     print(json.dumps({"heartbeats": sent - strangers.invented, "strangers": strangers.invented}))

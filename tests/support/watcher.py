@@ -60,7 +60,9 @@ class Watcher:
 
     def events(self) -> list[dict[str, Any]]:
         """Return the lines of its log, each with ``at``, its unix time in seconds."""
-        lines = [json.loads(line) for line in self._log.read_text(encoding="utf-8").splitlines() if line]
+        text = self._log.read_text(encoding="utf-8")
+        assert text.startswith("{") or not text, text  # it said why it does not start
+        lines = [json.loads(line) for line in text.splitlines()[: text.count("\n")]]
         return [{**line, "at": datetime.fromisoformat(line["time"]).timestamp()} for line in lines]
 
     def tells(

@@ -84,6 +84,6 @@ def settings(pair: Pair) -> dict[str, Any]:
         "address": "228.0.0.4",
         "port": pair.port,
         "interfaces": ["eth0"],
-        "receiver_check": CHECK,
+        "receiver_check": dict(CHECK),
         "expected": 2,
     }
