@@ -84,6 +84,7 @@ class _Reader:
         self._source = source
         self.buffer = b""
         self.offset = 0
+        self._before = 0  # bytes of the file that lie before the buffer
 
     def has(self, size: int) -> bool:
         """Whether ``size`` bytes lie at ``offset``, after reading on if need be."""
@@ -91,6 +92,7 @@ class _Reader:
         if missing <= 0:
             return True
         parts = [self.buffer[self.offset :]]
+        self._before += self.offset
         while missing > 0 and (part := self._source.read1(_CHUNK)):
             parts.append(part)
             missing -= len(part)
@@ -101,14 +103,19 @@ class _Reader:
     def ended(self) -> bool:
         return not self.has(1)
 
-    def take(self, size: int, what: str) -> bytes:
+    def take(self, size: int, what: str, taken: int = 0) -> bytes:
+        """Take the rest of something of which so many bytes were taken before."""
         if size > LONGEST:
             raise CaptureError(f"damaged: a {what} of {size} bytes")
         if not self.has(size):
-            raise CaptureError(f"cut in the middle: its last {what} is not whole")
+            raise self.cut(what, taken)
         start = self.offset
         self.offset = start + size
         return self.buffer[start : start + size]
+
+    def cut(self, what: str, taken: int = 0) -> CaptureError:
+        at = self._before + self.offset - taken
+        return CaptureError(f"cut in the middle: its last {what}, at byte {at}, is not whole")
 
 
 def _read_classic(reader: _Reader, order: str, unit: float) -> Iterator[Packet]:
@@ -118,9 +125,9 @@ def _read_classic(reader: _Reader, order: str, unit: float) -> Iterator[Packet]:
     while has(16):
         seconds, fraction, size, length = header(reader.buffer, reader.offset)
         reader.offset += 16
-        yield Packet(seconds + fraction * unit, link, reader.take(size, "packet"), length)
+        yield Packet(seconds + fraction * unit, link, reader.take(size, "packet", 16), length)
     if not reader.ended():
-        raise CaptureError("cut in the middle: its last packet is not whole")
+        raise reader.cut("packet")
 
 
 class _Interface(msgspec.Struct, gc=False):
@@ -221,4 +228,4 @@ def _take_body(reader: _Reader, size: int, taken: int) -> bytes:
     """Take the rest of a block whose first bytes were ``taken``, and its length said once more at the end."""
     if size % 4 or size < taken + 4:
         raise CaptureError(f"damaged: a block of {size} bytes")
-    return reader.take(size - taken, "block")[:-4]
+    return reader.take(size - taken, "block", taken)[:-4]

@@ -128,4 +128,4 @@ def starting() -> Iterator[None]:
     except ConfigError as error:
         raise SettingsError("\n".join(error.problems)) from error
     except (ListenError, OSError) as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(getattr(error, "strerror", None) or str(error)) from error

@@ -1,12 +1,15 @@
 """A socket that hears one multicast group and nothing else, and cannot be heard."""
 
 import contextlib
+import errno
 import ipaddress
 import socket
 import struct
 from typing import Final
 
 import msgspec
+
+from protocols.heartbeat import address_name
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -77,9 +80,11 @@ class GroupSocket:
             self.socket.bind((str(group), port) if group.version == 4 else (str(group), port, 0, scope))  # noqa: PLR2004
             with contextlib.suppress(OSError):  # ENOTCONN is said, and the half is shut all the same: EPIPE
                 self.socket.shutdown(socket.SHUT_WR)
-        except OSError:
+        except OSError as error:
             self.socket.close()
-            raise
+            remedy = ": another program does not share it" if error.errno == errno.EADDRINUSE else ""
+            place = address_name(group.packed, port)
+            raise OSError(error.errno, f"cannot listen on UDP {place}: {error.strerror}{remedy}") from error
 
     def _prepare(self, buffer: int) -> None:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a Tomcat beside us has the port too
