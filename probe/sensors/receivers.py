@@ -17,7 +17,7 @@ from probe.sensors.schedule import Schedule
 from protocols.heartbeat import host_text
 
 IN_FLIGHT: Final = 64
-"""questions at one time, over all members."""
+"""questions at one time, over all members; half at most to who is neither expected nor heard steadily."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -42,6 +42,7 @@ class Receivers:
         self._schedule = Schedule(check.interval, random.Random())  # noqa: S311  # jitter is no secret
         self._changed = asyncio.Event()
         self._places = asyncio.Semaphore(IN_FLIGHT)
+        self._strangers = asyncio.Semaphore(max(1, IN_FLIGHT // 2))  # a flood of them delays nobody known
 
     @property
     def level(self) -> Check | None:
@@ -110,7 +111,9 @@ class Receivers:
 
     async def _ask(self, member: str) -> None:
         answer = None
-        async with self._places:
+        track = self._named(member)
+        known = track is not None and (track.expected or track.learned)
+        async with contextlib.nullcontext() if known else self._strangers, self._places:
             track = self._named(member)
             if track is not None:
                 with contextlib.suppress(OSError):  # no descriptor left: that says nothing of the member
