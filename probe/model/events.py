@@ -49,7 +49,8 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     """One thing that happened, at a time of the model's clock (seconds).
 
     ``text`` says it to a person; ``values`` are its numbers and names for machines. ``fit`` tells
-    whether this vantage was fit to judge at that time.
+    whether this vantage was fit to judge at that time; ``passing`` that the member was heard once at most
+    and is not expected, as nearly all are in a flood.
     """
 
     at: float
@@ -59,4 +60,5 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     member: str = ""
     unique_id: str = ""
     fit: bool = True
+    passing: bool = False
     values: dict[str, str | int | float | bool] = {}

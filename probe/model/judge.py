@@ -59,7 +59,7 @@ class Judge:
         return Findings(
             fit=fit,
             known=bool(seen) or rules.expected_count > 0,
-            heard=any(track.presence in HEARD for track, _ in seen),
+            heard=_anybody_heard([track for track, _ in seen]),
             answers=_answers(seen),
             deaf=self._deaf_at(rules, (track for track, _ in seen)) <= now,
             mute=any(
@@ -77,7 +77,7 @@ class Judge:
     def deadline(self, rules: Rules, tracks: Iterable[Track], now: float) -> float | None:
         """Return when time alone may change the verdict next."""
         tracks = list(tracks)
-        moments = [] if any(track.presence in HEARD for track in tracks) else [self._deaf_at(rules, tracks)]
+        moments = [] if _anybody_heard(tracks) else [self._deaf_at(rules, tracks)]
         for track in tracks:
             if track.presence is Presence.SILENT:
                 moments.append(track.since + rules.stable_time)
@@ -101,6 +101,13 @@ class Judge:
             fit=fit,
             values={"before": before.value, "alive": verdict.alive, "wanted": verdict.wanted},
         )
+
+
+def _anybody_heard(tracks: list[Track]) -> bool:
+    """Whether a heartbeat is young enough; where only static members are known, whether one answers."""
+    if any(track.presence in HEARD for track in tracks):
+        return True
+    return all(track.sends_nothing for track in tracks) and any(track.is_up for track in tracks)
 
 
 def _wanted(rules: Rules, seen: list[tuple[Track, MemberState]]) -> list[tuple[Track, MemberState]]:

@@ -74,11 +74,14 @@ class Membership:
         if self.gaps.bounds != bounds:
             self.gaps = Histogram(bounds)
         self._in_time = _in_time(rules.frequency)
+        expected = rules.expected | rules.static
         for track in list(self._tracks.values()):
-            was_expected, track.expected = track.expected, track.name in rules.expected
+            was_expected, track.expected = track.expected, track.name in expected
             if was_expected and not track.expected:
                 self._let_go(track)
-        self._expect(rules.expected)
+        self._expect(expected)
+        for track in self._tracks.values():
+            track.static = track.name in rules.static
 
     def _let_go(self, track: Track) -> None:
         """Have one that is expected no more be forgotten in its time, which may be over."""
@@ -492,7 +495,7 @@ class Membership:
             return self._present
         if presence is Presence.LATE:
             return self._late
-        return self._passing if track.heartbeats <= 1 and not track.expected else self._gone
+        return self._passing if track.passing else self._gone
 
     # -- words
 
@@ -521,6 +524,7 @@ class Membership:
             text=text,
             member=track.name if track else "",
             unique_id=member.unique_id.hex() if member else "",
+            passing=track is not None and track.passing,
             values=values,
         )
 

@@ -7,8 +7,10 @@ class Rules(msgspec.Struct, frozen=True):
     """Settings of one group as the model needs them; durations in seconds.
 
     ``expected`` names members ("10.0.0.1:4000"); ``expected_count`` stands alone when only a number is
-    known. ``asks`` tells that receivers are asked, so that silence can be told apart. ``capacity``
-    bounds the table; ``strangers_per_second`` bounds how many new members are taken in.
+    known. ``static`` names those that send no heartbeats (StaticMembershipInterceptor): expected beside
+    whoever else is, and alive when their receivers answer. ``asks`` tells that receivers are asked, so
+    that silence can be told apart. ``capacity`` bounds the table; ``strangers_per_second`` bounds how many
+    new members are taken in.
     """
 
     name: str = "228.0.0.4:45564"
@@ -17,6 +19,7 @@ class Rules(msgspec.Struct, frozen=True):
     forget_after: float = 3600.0
     expected: frozenset[str] = frozenset()
     expected_count: int = 0
+    static: frozenset[str] = frozenset()
     domain: bytes | None = None
     asks: bool = True
     capacity: int = 16_384

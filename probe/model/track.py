@@ -43,13 +43,15 @@ class Track:
         "address", "alive_ms", "answer", "checks", "clash_until", "closed", "deviation", "expected", "failures",
         "first_heard", "flaps", "ghost", "head", "heartbeats", "last_heard", "lost", "lost_told", "member",
         "mismatch", "name", "not_asked", "origin", "period", "presence", "restarts_clean", "restarts_unclean",
-        "returned_at", "rivals", "samples", "since", "stall_seconds", "stalls", "tail",
+        "returned_at", "rivals", "samples", "since", "stall_seconds", "stalls", "static",
+        "tail",
     )  # fmt: skip
 
     def __init__(self, name: str, address: bytes, period: float, *, expected: bool = False) -> None:
         self.name = name
         self.address = address
         self.expected = expected
+        self.static = False
         self.member: Member | None = None
         self.head = self.tail = b""
         self.presence = Presence.UNHEARD
@@ -88,14 +90,31 @@ class Track:
             return answer
         return None
 
+    @property
+    def passing(self) -> bool:
+        """Whether it was heard once at most and nobody expects it."""
+        return self.heartbeats <= 1 and not self.expected
+
+    @property
+    def sends_nothing(self) -> bool:
+        """Whether it is a static member that was never heard."""
+        return self.static and self.member is None
+
+    @property
+    def is_up(self) -> bool:
+        """Bit H; for a member that sends nothing its receiver speaks."""
+        if self.sends_nothing:
+            return self.answer is not None and self.answer.serves
+        return self.presence in HEARD
+
     def evidence(self, *, fit: bool = True) -> Evidence:
         """Return the bits that the member's state rests on."""
         answer = self.fresh_answer
         return Evidence(
             fit=fit,
-            ever=self.member is not None,
+            ever=self.member is not None or (self.static and answer is not None),
             goodbye=self.presence is Presence.LEFT,
-            heard=self.presence in HEARD,
+            heard=self.is_up,
             late=self.presence is Presence.LATE,
             connected=answer.connected if answer else None,
             answered=answer.answered if answer else None,

@@ -12,7 +12,6 @@ import msgspec
 
 from probe.model.histogram import Histogram
 from probe.model.judge import Judge
-from probe.model.presence import HEARD
 from probe.model.rules import Rules
 from probe.model.track import Track
 from probe.model.watch import Watch
@@ -173,7 +172,7 @@ def view_group(
     """
     rules, membership = watch.rules, watch.membership
     unfit = [reason.value for reason in watch.fitness.reasons(now)]
-    up = [track for track in membership if track.presence in HEARD]
+    up = [track for track in membership if track.is_up]
     return GroupView(
         group=rules.name,
         address=joined.address,
@@ -212,7 +211,7 @@ def view_member(track: Track, now: float, offset: float, *, fit: bool) -> Member
         member=track.name,
         state=track.state(fit=fit).value,
         since=track.since + offset,
-        up=track.presence in HEARD,
+        up=track.is_up,
         expected=track.expected,
         unique_id=track.unique_id.hex(),
         domain=member.domain.hex() if member else "",
@@ -282,7 +281,7 @@ def _view_verdict(judge: Judge, offset: float) -> VerdictView:
 
 
 def _expected(rules: Rules) -> int:
-    return max(rules.expected_count, len(rules.expected))
+    return max(rules.expected_count, len(rules.expected | rules.static))
 
 
 def _incarnations(track: Track, now: float, rules: Rules) -> list[bytes]:

@@ -45,7 +45,8 @@ class _Message(ctypes.Structure):
     )
 
 
-_recvmmsg: Final = ctypes.PyDLL(None, use_errno=True).recvmmsg  # it never waits: the interpreter is not given away
+# PyDLL keeps the interpreter: the call never waits, and to get it back from a rendering scrape takes 5 ms
+_recvmmsg: Final = ctypes.PyDLL(None, use_errno=True).recvmmsg
 _recvmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p)
 
 

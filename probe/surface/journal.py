@@ -59,7 +59,7 @@ class Journal:
         self._stream = stream
         self._clock = clock
         self._now = now
-        self._windows: dict[tuple[Kind, str], _Window] = {}
+        self._windows: dict[tuple[Kind, str, bool], _Window] = {}
         self.configure(level, form)
 
     def configure(self, level: str, form: str) -> None:
@@ -75,7 +75,8 @@ class Journal:
         """Write one event that happened at wall time ``wall`` (unix seconds), or count it in a flood."""
         now = self._clock()
         self.close_windows(now)
-        window = self._windows.setdefault((event.kind, event.group), _Window(now))
+        key = (event.kind, event.group, event.passing)  # a flood of strangers must not hide who is known
+        window = self._windows.setdefault(key, _Window(now))
         window.count += 1
         if window.count > MOST:
             return
@@ -91,7 +92,7 @@ class Journal:
             if now - window.began >= WINDOW:
                 del self._windows[key]
                 if window.count > MOST:
-                    kind, group = key
+                    kind, group, _ = key
                     text = f"{window.count - MOST} more of these in {WINDOW:.0f} s are not written"
                     self._write("warn", kind.value, self._now(), {"group": group, "text": text})
 

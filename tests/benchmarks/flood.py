@@ -50,7 +50,7 @@ def watch(seconds: float, strangers: int) -> Seen:
 
 
 def _is_real(event: dict[str, Any]) -> bool:
-    return str(event["member"]).startswith("127.0.0.1:")
+    return str(event.get("member")).startswith("127.0.0.1:")
 
 
 def measure(seconds: float = SECONDS) -> list[Row]:

@@ -80,8 +80,8 @@ async def probe_microseconds() -> float:
         bursts.wait()
         bursts.send()
         started = time.process_time()
-        while taken < number * MEMBERS:  # the loop is never idle here: waking up is not measured
-            await asyncio.sleep(0)
+        while taken < number * MEMBERS:  # noqa: ASYNC110
+            await asyncio.sleep(0)  # the loop is never idle: waking up is not measured
         if number > LEARNING:
             spent += time.process_time() - started
     assert ear.drops() == 0

@@ -44,7 +44,8 @@ def footprint_line() -> str:
     taken = footprint.measure()
     return (
         f"Resident memory {taken.resident_3:.0f} MiB with 3 members, {taken.resident_10000:.0f} MiB with "
-        f"10,000; {taken.start:.2f} s from start to joined and serving; {taken.cpu_share * 100:.1f} % of a core at "
+        f"10,000; {taken.start:.2f} s from start to joined and serving; "
+        f"{taken.cpu_share * 100:.1f} % of a core at "
         f"{footprint.RATE:,} heartbeats a second."
     )
 

@@ -129,14 +129,15 @@ log: {level: debug, format: json}
 
 
 def test_the_model_is_told_what_it_needs() -> None:
-    """A group's rules expect its static members too, and know whether anybody asks."""
+    """A group's rules tell static members from expected ones, and know whether anybody asks."""
     group = Group(
         expected=frozenset({"10.0.0.1:4000"}),
         static_members=frozenset({"10.0.0.9:4000"}),
         receiver_check=ReceiverCheck(level="off"),
     )
     rules = group.rules(60.0)
-    assert rules.expected == {"10.0.0.1:4000", "10.0.0.9:4000"}
+    assert rules.expected == {"10.0.0.1:4000"}
+    assert rules.static == {"10.0.0.9:4000"}
     assert rules.forget_after == 60.0
     assert not rules.asks
     assert Group().rules(60.0).asks

@@ -405,3 +405,45 @@ def test_one_vantage_that_loses_two_of_four_says_only_what_it_hears() -> None:
     vantage.beats(nodes[:2], 8.0, 40.0)
     assert vantage.states == [Kind.EMPTY, Kind.WHOLE, Kind.DEGRADED]
     assert vantage.said().startswith("2 of 4 members alive; ")
+
+
+# -- members that send nothing
+
+
+STATIC = Rules(static=frozenset({B.name}))
+
+
+def test_a_static_member_is_alive_while_its_receiver_answers() -> None:
+    """It is expected beside whoever is heard, who is no stranger; its answers stand for its heartbeats."""
+    vantage = Vantage(STATIC)
+    vantage.beats([A], 0.0, 3.0)
+    assert (vantage.of(B), vantage.state) == ("unheard", "degraded")
+    vantage.take(B, Outcome.CONNECTED, 3.0, Check.CONNECT)
+    vantage.beats([A], 3.0, 4.0)
+    assert (vantage.of(B), vantage.state) == ("alive", "whole")
+    vantage.take(B, Outcome.REFUSED, 4.0, Check.CONNECT)
+    vantage.beats([A], 4.0, 5.0)
+    assert (vantage.of(B), vantage.state) == ("lost", "degraded")
+    vantage.take(B, Outcome.ANSWER_TIMEOUT, 5.0)
+    vantage.beats([A], 5.0, 6.0)
+    assert (vantage.of(B), vantage.state) == ("frozen", "degraded")
+    assert Kind.STRANGER not in [event.kind for event in vantage.told]
+
+
+def test_static_members_alone_are_a_cluster() -> None:
+    """Where nobody is to be heard, no answer means deaf: all answer, all is well."""
+    vantage = Vantage(Rules(static=frozenset({A.name, B.name})))
+    for node in (A, B):
+        vantage.take(node, Outcome.CONNECTED, 1.0, Check.CONNECT)
+    vantage.until(60.0)
+    assert vantage.state == "whole"
+
+
+def test_a_static_member_does_not_hide_a_deaf_vantage() -> None:
+    """Members that were heard and are no longer, but answer, are not made up for by one that sends nothing."""
+    vantage = Vantage(STATIC)
+    vantage.beats([A], 0.0, 3.0)
+    vantage.take(B, Outcome.CONNECTED, 3.0, Check.CONNECT)
+    vantage.take(A, Outcome.ANSWERED, 6.0)
+    vantage.until(30.0)
+    assert vantage.state == "deaf"

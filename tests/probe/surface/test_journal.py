@@ -134,6 +134,16 @@ def test_other_events_and_other_groups_are_not_drowned() -> None:
     assert len(log.lines) == MOST + 2
 
 
+def test_passing_strangers_do_not_drown_who_is_known() -> None:
+    """Of a flood's members thousands fall silent; that a known one does is written all the same."""
+    log = Log()
+    for _ in range(5 * MOST):
+        log.journal.event(Event(0.0, Kind.SILENT, "shop", "x", passing=True), WALL)
+    log.journal.event(Event(0.0, Kind.SILENT, "shop", "y"), WALL)
+    assert len(log.lines) == MOST + 1
+    assert "text=y" in log.lines[-1]
+
+
 def test_few_equal_events_are_not_summed_up() -> None:
     """Nothing was held back, so nothing is said."""
     log = Log()
