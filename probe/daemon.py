@@ -82,7 +82,7 @@ class Daemon:
         ]
         for station in self.stations.values():
             station.start(tasks)
-        self.journal.info("started", f"tribes-probe {VERSION}: {', '.join(self._web.addresses)}")
+        self.journal.info("started", f"tribes-probe {VERSION}: {', '.join(dict.fromkeys(self._web.addresses))}")
         gc.freeze()  # what start-up made stays: no collection needs to look at it again
         self._notifier.ready()
         ready(self._web.addresses)

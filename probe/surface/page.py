@@ -101,7 +101,6 @@ def _remarks(member: MemberView) -> str:
     remarks = {
         "ghost suspected": bool(member.ghost),
         f"announced by {member.source}": member.address_mismatch,
-        "not expected": False,
         f"restarted {member.restarts_clean + member.restarts_unclean}×": member.restarts_clean
         + member.restarts_unclean
         > 0,
