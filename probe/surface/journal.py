@@ -84,6 +84,8 @@ class Journal:
         if event.member:
             facts |= {"member": event.member, "unique_id": event.unique_id}
         facts |= {"text": event.text, **event.values}
+        if not event.fit:
+            facts["fit"] = False  # the probe itself was in no state to judge
         self._write(_SEVERITY.get(event.kind, "info"), event.kind.value, wall, facts)
 
     def close_windows(self, now: float) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import socket
 import time
 
@@ -44,6 +45,7 @@ def main() -> None:
     for name in ("port", "first_port", "count"):
         parser.add_argument(name, type=int)
     given = parser.parse_args()
+    os.nice(-10)  # it stands for other hosts, which the noise here does not slow down
     born = members(given.host, given.first_port, given.count, given.domain.encode())
     place = Place(given.group, given.port, given.interface, any_interface=True)
     asyncio.run(live(place, given.host, born))

@@ -3,6 +3,7 @@
 import io
 import json
 
+import msgspec
 import pytest
 
 from probe.model.events import Event, Kind
@@ -38,6 +39,14 @@ def test_logfmt_is_one_line_that_begins_with_time_level_and_event() -> None:
     log.journal.event(event(gap_seconds=1.5), WALL)
     who = f"group={GROUP} member={MEMBER} unique_id={UNIQUE_ID}"
     assert log.lines == [f'time={TIME} level=warn event=late {who} text="it is late" gap_seconds=1.5']
+
+
+def test_what_was_told_by_a_probe_unfit_to_judge_says_so() -> None:
+    """A silence told while the probe lost datagrams itself is marked; others need no mark."""
+    log = Log()
+    log.journal.event(msgspec.structs.replace(event(), fit=False), WALL)
+    log.journal.event(event(), WALL)
+    assert [line.endswith('text="it is late" fit=false') for line in log.lines] == [True, False]
 
 
 def test_json_is_one_object_a_line_with_the_same_words() -> None:
