@@ -222,7 +222,7 @@ class Fuzz:
                 reported = now
                 self._ask(here, PAGES if reports % ASK_EVERY == 0 else PAGES[:1])
                 reports += 1
-                self._report(now - began, answers)
+                self._report(time.monotonic() - began, answers)
 
     def _ask(self, here: Host, pages: tuple[str, ...]) -> None:
         """Ask for what it shows, under fire."""
