@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from probe.model.budget import Budget
+from probe.model.door import Door
 from probe.model.events import Event, Kind
 from probe.model.evidence import Answer, Check, MemberState
 from probe.model.gaps import CLOCK_TOLERANCE, Gap, GapKind, classify
@@ -69,7 +69,7 @@ class Membership:
     def adopt(self, rules: Rules) -> None:
         """Take new rules; the members known stay."""
         self.rules = rules
-        self.budget = Budget(rules.strangers_per_second)
+        self.door = Door(rules.strangers_per_second)
         bounds = tuple(bound * rules.frequency for bound in BUCKETS)
         if self.gaps.bounds != bounds:
             self.gaps = Histogram(bounds)
@@ -209,9 +209,9 @@ class Membership:
                     return True
         return False
 
-    def refuse(self, now: float, origin: Origin = NOWHERE) -> list[Event]:
-        """Count one datagram of a stranger that is not taken in; tell it now and then."""
-        self.overflow += 1
+    def refuse(self, now: float, origin: Origin = NOWHERE, count: int = 1) -> list[Event]:
+        """Count datagrams of strangers that are not taken in; tell it now and then."""
+        self.overflow += count
         if now - self._refusals_told_at < REFUSALS_TOLD_EVERY:
             return _NOTHING
         self._refusals_told_at = now

@@ -62,17 +62,26 @@ class Watch:
             else:
                 events += self.membership.hear(heartbeat, at, origin, data)
         self.datagrams["heartbeat"] += len(datagrams) - len(strangers)
-        for data, at, origin in strangers:
-            events += self._receive_unknown(data, at, origin)
+        if strangers:
+            events += self._receive_strangers(strangers)
         return self._noted(events)
 
-    def _receive_unknown(self, data: bytes, at: float, origin: Origin) -> list[Event]:
-        if not is_heartbeat(data):
-            self.datagrams["broadcast" if data.startswith(HEADER) else "foreign"] += 1
-            return []
-        if not self.membership.budget.take(at):
-            self.datagrams["heartbeat"] += 1
-            return self.membership.refuse(at, origin)
+    def _receive_strangers(self, strangers: list[Datagram]) -> list[Event]:
+        admits, events, refused = self.membership.door.admits, [], 0
+        for data, at, origin in strangers:
+            if not is_heartbeat(data):
+                self.datagrams["broadcast" if data.startswith(HEADER) else "foreign"] += 1
+            elif admits(data, at):
+                events += self._read(data, at, origin)
+            else:
+                refused += 1
+        if refused:
+            self.datagrams["heartbeat"] += refused
+            _, at, origin = strangers[-1]
+            events += self.membership.refuse(at, origin, refused)
+        return events
+
+    def _read(self, data: bytes, at: float, origin: Origin) -> list[Event]:
         try:
             heartbeat = self.decoder.learn(data)
         except Malformed as refused:

@@ -18,7 +18,7 @@ def run(members: int) -> tuple[int, float, float]:
     """Return heartbeats lost, the longest pause of the loop (ms), and how long a scrape took (s)."""
     frequency = members / RATE
     with Subject(frequency) as subject:
-        learning = members / 1_500  # what strangers' budget needs to take them in, and a bit
+        learning = members / 1_500 + 1  # what strangers' budget needs to take them in, and a bit
         traffic = subject.traffic(learning + 4 + SECONDS, members, frequency)
         time.sleep(learning + 4)
         subject.reset_pause()

@@ -24,8 +24,8 @@ def names(hearing: Hearing) -> list[int]:
 
 
 def test_the_defaults() -> None:
-    """Without settings 16,384 members fit and 2,000 strangers a second are taken in."""
-    assert (Rules().capacity, Rules().strangers_per_second) == (16_384, 2_000)
+    """Without settings 16,384 members fit and 500 strangers a second are taken in at first sight."""
+    assert (Rules().capacity, Rules().strangers_per_second) == (16_384, 500)
 
 
 def test_the_table_is_full_at_its_capacity() -> None:
@@ -62,7 +62,7 @@ def test_refusals_are_counted_and_told_now_and_then() -> None:
         {"refused": 81, "source": "10.0.0.66"},
     ]
     assert told[1].text == (
-        "more unknown members than are taken in (2000 a second, 4 in all), lately from 10.0.0.66: "
+        "more unknown members than are taken in (500 a second, 4 in all), lately from 10.0.0.66: "
         "41 datagrams not tracked"
     )
 

@@ -84,9 +84,9 @@ def test_what_no_tomcat_minds_is_counted_only() -> None:
 def test_malformed_bytes_spend_the_strangers_budget() -> None:
     """A flood of broken datagrams is not even parsed beyond what strangers get."""
     watch = Watch(Rules(strangers_per_second=10), 0.0)
-    told = watch.receive([(STALLS, 0.0, SOURCE)] * 50)
+    told = watch.receive([(STALLS, 0.0, SOURCE)] * 500)
     assert [event.kind for event in told] == [Kind.HARMFUL_DATAGRAM, Kind.STRANGER]
-    assert (watch.datagrams["malformed"], watch.membership.overflow) == (10, 40)
+    assert (watch.datagrams["malformed"], watch.membership.overflow) == (10 + 40, 450)
 
 
 def test_the_decoder_remembers_a_bounded_number() -> None:
