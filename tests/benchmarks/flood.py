@@ -58,14 +58,14 @@ def measure(seconds: float = SECONDS) -> list[Row]:
     calm, flooded = watch(8, 0), watch(seconds, RATE)
     what = f"a flood of {flooded.rate:,.0f} invented members a second for {seconds:.0f} s"
     detail = f"{flooded.up:.0f} of {REAL} real members up; without the flood {calm.late} late"
-    share = flooded.refused / (flooded.rate * seconds)
+    share = (flooded.refused + flooded.drops) / (flooded.rate * seconds)
     return [
         Row(what, "real members judged late", flooded.late + REAL - flooded.up, 0, "", detail, at_most=True),
         Row("", "memory grown", flooded.resident - calm.resident, GROWTH, " MiB", at_most=True),
         Row("", "invented members a second", flooded.rate, 0.95 * RATE, ""),
         Row(
             "",
-            "counted and named: share refused, 0 if nobody is told",
+            "share of them counted; 0 if nobody is told",
             share * flooded.told,
             0.9,
             "",
