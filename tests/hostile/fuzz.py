@@ -277,7 +277,11 @@ class Fuzz:
     def _judge(self) -> None:
         told = [line for line in self.log.of_spared if line["event"] in {"late", "silent", "lost", "left"}]
         if told:
-            self.problems.append(f"{len(told)} reports of who behaves, the first: {told[0]}")
+            marked = sum(line.get("fit") is False for line in told)
+            self.problems.append(
+                f"{len(told)} reports of who behaves, {marked} of them marked as told by an unfit probe, "
+                f"the first: {told[0]}"
+            )
         flaps = {member["member"]: member["flaps"] for member in self._of_spared() if member["flaps"]}
         if flaps:  # a line about them may be among those that were only counted
             self.problems.append(f"who behaves was silent in between: {flaps}")
