@@ -5,7 +5,7 @@ set -eu
 
 # program -> Debian package
 declare -A packages=(
-	[ip]=iproute2 [nft]=nftables [tshark]=tshark [tcpdump]=tcpdump [promtool]=prometheus
+	[ip]=iproute2 [nft]=nftables [tshark]=tshark [tcpdump]=tcpdump [promtool]=prometheus [amtool]=prometheus-alertmanager
 	[chromium]=chromium [openssl]=openssl [systemd-analyze]=systemd [javac]=openjdk-17-jdk-headless
 	[mvn]=maven [curl]=curl [gcc]=gcc
 )

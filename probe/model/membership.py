@@ -82,6 +82,7 @@ class Membership:
         self._expect(expected)
         for track in self._tracks.values():
             track.static = track.name in rules.static
+            track.stranger = track.member is not None and bool(_strange(track, track.member, rules))
 
     def _let_go(self, track: Track) -> None:
         """Have one that is expected no more be forgotten in its time, which may be over."""
@@ -253,7 +254,7 @@ class Membership:
         if kind is Kind.RETURNED:
             track.flaps += 1
             paused = any(event.kind is Kind.STALLED for event in events)
-            track.returned_at = None if paused else now  # who only slept did not live on elsewhere
+            track.returned_at = None if _slept(track.fresh_answer, paused=paused) else now
         if kind is not None:
             events.insert(0, self._told(kind, track, now, gap, heartbeat))
         self._settle(track, heartbeat, now, origin, presence)
@@ -372,14 +373,9 @@ class Membership:
     # -- what is odd about a member
 
     def _strangeness(self, track: Track, member: Member, now: float) -> list[Event]:
-        rules = self.rules
-        if rules.domain is not None and member.domain != rules.domain:
-            text = f"{track.name} is of domain {_printable(member.domain)}, not {_printable(rules.domain)}"
-        elif rules.expected and not track.expected:
-            text = f"{track.name} is not an expected member"
-        else:
-            return []
-        return [self._event(Kind.STRANGER, track, now, text, member)]
+        strange = _strange(track, member, self.rules)
+        track.stranger = bool(strange)
+        return [self._event(Kind.STRANGER, track, now, strange, member)] if strange else []
 
     def _mismatch(self, track: Track, now: float) -> list[Event]:
         member, source = track.member, track.origin.source
@@ -561,6 +557,17 @@ def _bounded(heartbeat: Heartbeat) -> Heartbeat:
     )
 
 
+def _slept(answer: Answer | None, *, paused: bool) -> bool:
+    """Whether a member that is back only slept, and did not live on elsewhere.
+
+    A frozen process still accepts connections and answers none; one that is cut off takes none, one that is
+    merely not heard answers. Where that was not asked, the phase of its heartbeats has to tell.
+    """
+    if answer is None or (answer.connected and answer.answered is None):
+        return paused
+    return answer.connected and answer.answered is False
+
+
 def _begun_again(track: Track, heartbeat: Heartbeat, gap: float) -> Kind | None:
     """Recognise, by the alive time, a recovery or a channel restart of the same unique id."""
     alive_ms, before = heartbeat.alive_ms, track.alive_ms
@@ -569,6 +576,15 @@ def _begun_again(track: Track, heartbeat: Heartbeat, gap: float) -> Kind | None:
     if 0 <= alive_ms < before and alive_ms / 1000 <= gap + CLOCK_TOLERANCE:
         return Kind.CHANNEL_RESTARTED
     return None
+
+
+def _strange(track: Track, member: Member, rules: Rules) -> str:
+    """Say why nobody expects a member, or nothing."""
+    if rules.domain is not None and member.domain != rules.domain:
+        return f"{track.name} is of domain {_printable(member.domain)}, not {_printable(rules.domain)}"
+    if rules.expected and not track.expected:
+        return f"{track.name} is not an expected member"
+    return ""
 
 
 def _packed(name: str) -> bytes:

@@ -44,7 +44,7 @@ class Track:
         "first_heard", "flaps", "ghost", "head", "heartbeats", "last_heard", "lost", "lost_told", "member",
         "mismatch", "name", "not_asked", "origin", "period", "presence", "restarts_clean", "restarts_unclean",
         "returned_at", "rivals", "samples", "since", "stall_seconds", "stalls", "static",
-        "tail",
+        "stranger", "tail",
     )  # fmt: skip
 
     def __init__(self, name: str, address: bytes, period: float, *, expected: bool = False) -> None:
@@ -60,7 +60,7 @@ class Track:
         self.first_heard = self.last_heard = 0.0
         self.returned_at: float | None = None
         self.origin = NOWHERE
-        self.mismatch = False
+        self.mismatch = self.stranger = False
         self.ghost = ""
         self.clash_until = 0.0
         self.rivals: dict[bytes, float] = {}

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from probe.model.events import Kind
 from probe.model.histogram import Histogram
 from probe.model.judge import Judge
 from probe.model.rules import Rules
@@ -66,6 +67,8 @@ class MemberView(msgspec.Struct, frozen=True, gc=False):
     flaps: int
     period_seconds: float
     address_mismatch: bool
+    address_clash: bool
+    stranger: bool
     ghost: str
     rivals: tuple[str, ...]
     receiver: ReceiverView
@@ -104,6 +107,7 @@ class GroupView(msgspec.Struct, frozen=True, gc=False):
     datagrams: dict[str, int]
     malformed: list[tuple[str, str, int]]
     overflow: int
+    events: dict[str, int]
     expected: int
     view_hash: int
     view_incarnation_hash: int
@@ -185,6 +189,7 @@ def view_group(
         datagrams=dict(watch.datagrams),
         malformed=[(*key, count) for key, count in watch.malformed.items()],
         overflow=membership.overflow,
+        events={kind.value: watch.events[kind] for kind in Kind},
         expected=_expected(rules),
         view_hash=_hash(track.name for track in up),
         view_incarnation_hash=_hash(
@@ -237,6 +242,8 @@ def view_member(track: Track, now: float, offset: float, *, fit: bool) -> Member
         flaps=track.flaps,
         period_seconds=track.period,
         address_mismatch=track.mismatch,
+        address_clash=track.clash_until > now,
+        stranger=track.stranger,
         ghost=track.ghost,
         rivals=tuple(unique_id.hex() for unique_id in track.rivals) if track.rivals else (),
         receiver=_view_receiver(track, offset),

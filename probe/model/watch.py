@@ -40,6 +40,7 @@ class Watch:
             {"heartbeat": 0, "goodbye": 0, "broadcast": 0, "malformed": 0, "foreign": 0}
         )
         self.malformed = Counter[tuple[str, str]]()
+        self.events = Counter[Kind]()
         self._harm_told_at: dict[Effect, float] = {}
         self._judge_at: float | None = now
         self._assessed_at = float("-inf")
@@ -126,6 +127,7 @@ class Watch:
         """Judge now."""
         self._assessed_at = now
         events = self.judge.judge(self.rules, self.membership, now, self.fitness.reasons(now))
+        self.events.update(event.kind for event in events)
         moments = (self.judge.deadline(self.rules, self.membership, now), self.fitness.deadline(now))
         self._judge_at = min((moment for moment in moments if moment is not None), default=None)
         return events
@@ -142,6 +144,7 @@ class Watch:
     def _noted(self, events: list[Event]) -> list[Event]:
         if events:
             events = [self._fitted(event) for event in events]
+            self.events.update(event.kind for event in events)
             self._judge_soon(events[-1].at)
         return events
 

@@ -83,6 +83,10 @@ GROUP: Final[dict[Family, Callable[[GroupView], _Pairs]]] = {
             1,
         )
     ],
+    ("tribes_group_drop_time_seconds", "gauge", "dropTime in force."): lambda group: [
+        ({}, group.drop_time_seconds)
+    ],
+    ("tribes_group_fit", "gauge", "1 while this vantage may judge the group."): lambda group: [({}, group.fit)],
     ("tribes_datagrams", "counter", "Datagrams received on the group."): lambda group: (
         ({"kind": kind}, count) for kind, count in group.datagrams.items()
     ),
@@ -104,6 +108,9 @@ GROUP: Final[dict[Family, Callable[[GroupView], _Pairs]]] = {
         "counter",
         "Datagrams of members not tracked: too many of them, or too fast.",
     ): lambda group: [({}, group.overflow)],
+    ("tribes_events", "counter", "Things that happened, in the words of the log."): lambda group: (
+        ({"kind": kind}, count) for kind, count in group.events.items()
+    ),
     ("tribes_cluster_state", "gauge", "1 for the state the cluster is in."): lambda group: (
         ({"state": state.value}, group.verdict.state == state.value) for state in ClusterState
     ),
@@ -196,6 +203,15 @@ MEMBER: Final[dict[Family, Callable[[MemberView], _Pairs]]] = {
         "gauge",
         "1 when the host it announces is not the source of its datagrams.",
     ): lambda m: [({}, m.address_mismatch)],
+    ("tribes_member_address_clash", "gauge", "1 while two members announce this address."): lambda m: [
+        ({}, m.address_clash)
+    ],
+    ("tribes_member_stranger", "gauge", "1 when it or its domain is not expected."): lambda m: [
+        ({}, m.stranger)
+    ],
+    ("tribes_member_ghost", "gauge", "1 when its peers may keep an old entry of it."): lambda m: [
+        ({}, bool(m.ghost))
+    ],
     ("tribes_receiver_up", "gauge", "1 when the last question was answered."): _receiver_up,
     ("tribes_receiver_checks", "counter", "Questions put."): lambda m: (
         ({"check": check}, count) for check, count in m.receiver.checks.items()

@@ -25,6 +25,7 @@ NEEDS: Final[dict[str, Callable[[], str | None]]] = {
     "netns": _root,
     "tshark": _programs("tshark"),
     "promtool": _programs("promtool"),
+    "alertmanager": _programs("promtool", "prometheus", "amtool", "prometheus-alertmanager"),
     "browser": _programs("chromium"),
     "systemd": _programs("systemd-analyze"),
 }

@@ -2,11 +2,13 @@
 
 import hashlib
 import re
+from collections import Counter
 
 import msgspec
 import pytest
 from support.members import Node, Vantage
 
+from probe.model.events import Kind
 from probe.model.evidence import Check, Outcome
 from probe.model.fitness import Unfit
 from probe.model.rules import Rules
@@ -213,3 +215,32 @@ def test_the_sentence_has_wall_times() -> None:
     assert sentence == (
         f"degraded since {write(5.0)}: 1 of 2 members alive; 10.0.0.2:4000 left ({write(5.0)}) with a goodbye"
     )
+
+
+def test_what_happened_is_counted_by_kind() -> None:
+    """Every kind of event has its count, from nought on; changes of the verdict count as the log tells them."""
+    vantage = heard(A, B)
+    events = view(vantage, 5.0).events
+    assert list(events) == [kind.value for kind in Kind]
+    assert {kind: count for kind, count in events.items() if count} == {"empty": 1, "joined": 2, "whole": 1}
+    assert {kind: count for kind, count in events.items() if count} == Counter(
+        event.kind.value for event in vantage.told
+    )
+
+
+def test_a_clash_is_shown_while_it_lasts() -> None:
+    """Two unique ids that take turns on an address are a clash until one dropTime after the last turn."""
+    vantage = heard(A)
+    vantage.hear(Node(1, born=-100.0, incarnation=7).beat(5.2), 5.2)
+    assert [member(view(vantage, at), A).address_clash for at in (5.2, 8.1, 8.3)] == [True, True, False]
+
+
+def test_a_stranger_is_one_while_the_settings_say_so() -> None:
+    """Who is not on the list, or of another domain, is a stranger; new settings decide anew."""
+    rules = Rules(expected=frozenset({A.name}))
+    vantage = heard(A, B, rules=rules)
+    assert [member(view(vantage, 5.0), node).stranger for node in (A, B)] == [False, True]
+    vantage.watch.adopt(Rules(domain=b"shop"), 5.0)
+    assert [member(view(vantage, 5.0), node).stranger for node in (A, B)] == [True, True]
+    vantage.watch.adopt(Rules(), 5.0)
+    assert [member(view(vantage, 5.0), node).stranger for node in (A, B)] == [False, False]
