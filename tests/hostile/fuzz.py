@@ -295,7 +295,7 @@ class Fuzz:
 
     def _judge_log(self) -> None:
         if self.log.noise:
-            self.problems.append(f"{len(self.log.noise)} lines are no log lines: {self.log.noise[:20]}")
+            self.problems.append(f"{len(self.log.noise)} lines are no log lines: {self.log.noise[:30]}")
         most = self.most_lines()
         if self.log.lines > most:
             self.problems.append(f"{self.log.lines} log lines, at most {most:.0f} were meant")

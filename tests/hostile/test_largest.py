@@ -81,3 +81,13 @@ def test_lengths_that_nobody_keeps_leave_nothing_behind() -> None:
     for length in range(0, UDP_LIMIT, 7):
         assert [each[0] for each in membership.news([(bytes(length), 1.0, NOWHERE)])]
     assert splitter.cache_info().currsize <= STEADY_LONGEST
+
+
+@pytest.mark.parametrize("alive_ms", [-(2**63), -1, 0, 1, 2**31, 10**12 - 1, 10**12, 2**63 - 1])
+def test_any_alive_time_is_heard_whatever_came_before(alive_ms: int) -> None:
+    """An alive time is the sender's word: however far it steps, forth or back, the member stays heard."""
+    hearing = Hearing()
+    hearing.beats(NODE, (n / 2 for n in range(20)))
+    for n, alive in enumerate((alive_ms, 10_000, alive_ms, alive_ms, -alive_ms if alive_ms > 0 else 5)):
+        hearing.hear(Heartbeat(NODE.member, alive), 10.0 + n / 2)
+    assert hearing.track(NODE).last_heard == 12.0
