@@ -6,6 +6,7 @@ The alive time is the sender's wall clock, so a step of it shows as alive time a
 One gap alone can deceive: a stall looks like a loss by chance in about 2 * tolerance / period of cases.
 """
 
+import math
 from enum import Enum
 from typing import Final
 
@@ -68,5 +69,9 @@ def _same_clock(gap: float, period: float, deviation: float) -> Gap:
 def _periods(length: float, period: float, deviation: float) -> int:
     """Return how many whole periods a length is, 0 when it is none."""
     count = round(length / period)
-    tolerance = min(max(PHASE_TOLERANCE, 3 * deviation), period / 10) + count * PERIOD_DRIFT
-    return count if count >= 1 and abs(length - count * period) <= tolerance else 0
+    if count < 1:
+        return 0
+    # a late beat shifts all that follow: over n periods the phase wanders by sqrt(n) times its jitter
+    wander = max(PHASE_TOLERANCE, 3 * deviation) * math.sqrt(max(count, 0))
+    tolerance = min(wander, period / 10) + count * PERIOD_DRIFT
+    return count if abs(length - count * period) <= tolerance else 0

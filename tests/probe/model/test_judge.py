@@ -447,3 +447,27 @@ def test_a_static_member_does_not_hide_a_deaf_vantage() -> None:
     vantage.take(A, Outcome.ANSWERED, 6.0)
     vantage.until(30.0)
     assert vantage.state == "deaf"
+
+
+# -- back without a restart: did it sleep, or live on elsewhere?
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [
+        (Outcome.CONNECT_TIMEOUT, "merging"),  # cut off: a frozen JVM still takes connections
+        (Outcome.ANSWERED, "merging"),  # it answered all the while
+        (Outcome.ANSWER_TIMEOUT, "whole"),  # frozen: nothing was made meanwhile
+    ],
+)
+@pytest.mark.parametrize("phase", [0.0, 0.2])
+def test_the_receiver_tells_sleep_from_exile(outcome: Outcome, state: str, phase: float) -> None:
+    """What its receiver said in the silence decides, not the phase of its heartbeats."""
+    vantage = whole()
+    fall_silent(vantage, C, until=8.5)
+    vantage.take(C, outcome, 8.6)
+    fall_silent(vantage, C, at=8.6, until=10.0)
+    vantage.hear(C.beat(10.0 + phase), 10.0 + phase)
+    vantage.take(C, Outcome.ANSWERED, 10.3)
+    vantage.beats(NODES, 10.5, 12.0)
+    assert vantage.state == state

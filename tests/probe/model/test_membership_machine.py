@@ -168,6 +168,10 @@ class Stories(RuleBasedStateMachine):
         self.settle()
         lies = [(encode(Node(0x1000 + n).beat(self.now)), self.now, HOME) for n in range(count)]
         self.tell(self.watch.receive(lies))
+        for number in NUMBERS:
+            if self.track(number) is None:  # who is gone leaves first when the table is full
+                self.believed[number] = Believed()
+                self.stages[NAMES[number]] = "unknown"
 
     # -- how time and datagrams reach the watch
 
