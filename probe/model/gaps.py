@@ -72,6 +72,6 @@ def _periods(length: float, period: float, deviation: float) -> int:
     if count < 1:
         return 0
     # a late beat shifts all that follow: over n periods the phase wanders by sqrt(n) times its jitter
-    wander = max(PHASE_TOLERANCE, 3 * deviation) * math.sqrt(max(count, 0))
+    wander = max(PHASE_TOLERANCE, 3 * deviation) * math.sqrt(count)
     tolerance = min(wander, period / 10) + count * PERIOD_DRIFT
     return count if abs(length - count * period) <= tolerance else 0

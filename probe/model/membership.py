@@ -28,6 +28,10 @@ TFD_SLACK: Final = 1.0
 """seconds: TcpFailureDetector's connectTimeout; an old entry may outlive dropTime by this much."""
 START_SLACK: Final = 1.0
 """seconds: by how much a start reckoned from the alive time may be wrong."""
+PASSING_SHARE: Final = 8
+PASSING_LEAST: Final = 64
+"""Who was heard once and fell silent may fill the eighth part of the table, or so many: a flood leaves nothing
+that every scrape would have to carry for an hour."""
 REFUSALS_TOLD_EVERY: Final = 10.0
 """seconds between two events about refused strangers."""
 BUCKETS: Final = (0.25, 0.5, 0.9, 1.1, 1.5, 2.5, 3.5, 4.5, 5.5, 7.5, 10.5, 20.5, 60.5)
@@ -47,8 +51,8 @@ _Queue = OrderedDict[bytes, Track]
 class Membership:
     """The members of one group as one vantage hears them.
 
-    Bounded: at most ``rules.capacity`` addresses. When full, a silent stranger heard only once leaves
-    first, then whoever has been silent longest; who is present or expected stays, and the newcomer is
+    Bounded: at most ``rules.capacity`` addresses. Silent strangers heard only once have a share of them and
+    leave first, then whoever has been silent longest; who is present or expected stays, and the newcomer is
     refused and counted.
     """
 
@@ -485,6 +489,9 @@ class Membership:
             track.since = now
         self._look_closely(track)
         self._queue(presence, track)[track.address] = track
+        if len(self._passing) > max(self.rules.capacity // PASSING_SHARE, PASSING_LEAST):
+            _, oldest = self._passing.popitem(last=False)
+            self._drop(oldest)
 
     def _queue(self, presence: Presence, track: Track) -> _Queue:
         if presence is Presence.PRESENT:

@@ -198,6 +198,19 @@ def test_known_members_are_served_before_strangers() -> None:
     assert track.last_heard == 5.001
 
 
+def test_silent_strangers_have_a_share_of_the_table() -> None:
+    """A flood that is over leaves an eighth of the table behind, the latest; who beat twice stays."""
+    hearing = Hearing()
+    hearing.beats(Node(1), [0.0, 0.5])
+    for n in range(5_000):
+        hearing.beats(node(n), [1.0 + n * 0.001])
+    hearing.until(30.0)
+    assert len(hearing.membership) == 16_384 // 8 + 1
+    assert hearing.track(Node(1)).presence is Presence.SILENT
+    assert hearing.membership.get(node(4_999).address) is not None
+    assert hearing.membership.get(node(0).address) is None
+
+
 def test_what_floods_once_is_forgotten() -> None:
     """Invented members are forgotten after forget_after, and nothing of them stays."""
     hearing = Hearing(Rules(forget_after=60.0))
