@@ -1,6 +1,7 @@
 """What every test may use; groups whose tools are missing are skipped and named, or fail in CI."""
 
 import asyncio
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,8 @@ from support import need
 
 settings.register_profile("ci", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("ci")
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background inherits that it is ignored
 
 _skipped: dict[str, str] = {}
 
