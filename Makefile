@@ -26,6 +26,9 @@ lint: $(VENV)/.tests ## Style, types and who may import whom
 bench: tools $(VENV)/.tests ## Measure speed against peers and floors; print the table
 	PYTHONPATH=tests $(PYTHON) -m benchmarks.table $(ARGS)
 
+lab: tools $(VENV)/.tests ## Let real Tomcats suffer in network namespaces; print what each probe says (as root)
+	PYTHONPATH=tests $(PYTHON) -m netns.lab $(ARGS)
+
 tools: ## Install the programs the tests need (Debian, as root)
 	@tests/tools.sh
 

@@ -71,6 +71,7 @@ class Java:
                 *command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
             )
         self._lines: queue.Queue[str] = queue.Queue()
+        self._is_ready = False
         threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True).start()
 
     def _read(self, lines: IO[str]) -> None:
@@ -105,23 +106,40 @@ class Java:
         self.order(order)
         return self.hears(order)
 
+    def be_ready(self) -> None:
+        """Wait until it has all but joined."""
+        if not self._is_ready:
+            self.hears("ready")
+            self._is_ready = True
+
     def go(self) -> dict[str, Any]:
         """Have it join its cluster; return its own member fields as it says them itself."""
-        self.hears("ready")
+        self.be_ready()
         self.order("go")
         fields: dict[str, Any] = json.loads(self.hears("member"))
         return fields
+
+    def is_running(self) -> bool:
+        """Whether it is neither gone nor stopped where it stands."""
+        if self.process.poll() is not None:
+            return False
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii", errors="replace")
+        return stat.rpartition(") ")[2][0] != "T"
 
     def stop(self) -> None:
         """Stop it cleanly."""
         self.order("stop")
         self.hears("stopped")
         self.process.wait(PATIENCE)
+        self._close()
 
     def kill(self) -> None:
         """Kill it: no goodbye."""
         self.process.kill()
         self.process.wait(PATIENCE)
+        self._close()
+
+    def _close(self) -> None:
         assert self.process.stdin is not None
         self.process.stdin.close()
 

@@ -21,14 +21,15 @@ PORT: Final = 10564
 
 
 class Watcher:
-    """A probe on a lab's host, until the block is left; ``groups`` as in the settings file."""
+    """A probe on a lab's host, until the block is left; ``groups`` and ``more`` as in the settings file."""
 
-    def __init__(self, host: Host, folder: Path, groups: list[dict[str, Any]]) -> None:
+    def __init__(self, host: Host, folder: Path, groups: list[dict[str, Any]], **more: object) -> None:
+        folder.mkdir(exist_ok=True)
         self._host = host
         self._log = folder / "probe.log"
         self._settings = folder / "probe.yml"
-        web = {"listen_addresses": [f"127.0.0.1:{PORT}"]}
-        self._settings.write_text(yaml.safe_dump({"groups": groups, "web": web}), encoding="utf-8")
+        web = {"listen_addresses": [f"127.0.0.1:{PORT}", f"{host.address}:{PORT}"]}
+        self._settings.write_text(yaml.safe_dump({"groups": groups, "web": web, **more}), encoding="utf-8")
         self.process: subprocess.Popen[Any] | None = None
 
     def __enter__(self) -> Self:

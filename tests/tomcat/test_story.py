@@ -136,7 +136,7 @@ def fast_restart(probe: Watcher, cluster: Cluster, host: Host, node: Java, name:
     """Kill a node and have it back within dropTime: the others may keep a ghost of it."""
     old = probe.member(GROUP, name)["unique_id"]
     ready = cluster.ready(host)
-    ready.hears("ready")
+    ready.be_ready()
     began = time.time()
     node.kill()
     ready.order("go")
