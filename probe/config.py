@@ -3,6 +3,7 @@
 import ipaddress
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 import yaml
@@ -22,6 +23,7 @@ from probe.fields import (
     whole,
 )
 from probe.model.rules import Rules
+from probe.model.sight import Role
 from probe.tomcat.server_xml import ClusterElement, read_server_xml
 
 LARGEST_FILE: Final = 2**20
@@ -91,16 +93,52 @@ class Log(msgspec.Struct, frozen=True):
     format: str = "logfmt"
 
 
+class PeerTls(msgspec.Struct, frozen=True):
+    """How a peer's certificate is checked, and ours that it is shown."""
+
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+
+
+class BasicAuth(msgspec.Struct, frozen=True):
+    """The name and the password that a peer asks for."""
+
+    username: str
+    password_file: str
+
+
+class Peer(msgspec.Struct, frozen=True):
+    """Another probe, whose view is read; without a ``role`` it is what it says of itself.
+
+    Files are opened when the reading begins, not here.
+    """
+
+    url: str
+    name: str
+    role: str | None = None
+    tls: PeerTls = PeerTls()
+    basic_auth: BasicAuth | None = None
+
+
 class Settings(msgspec.Struct, frozen=True):
-    """All settings of one probe; ``forget_after`` in seconds."""
+    """All settings of one probe; ``forget_after`` in seconds; ``role`` is its own among its peers."""
 
     groups: tuple[Group, ...] = (Group(),)
     forget_after: float = 3600.0
+    role: str = "segment"
+    peers: tuple[Peer, ...] = ()
     web: Web = Web()
     log: Log = Log()
 
 
 LEVELS: Final = ("auto", "off", "connect", "ack")
+ROLES: Final = tuple(role.value for role in Role)
+MOST_PEERS: Final = 64
+HERE: Final = "here"
+"""What the probe calls itself among its peers."""
+LONGEST_NAME: Final = 64
+"""characters of a peer's name."""
 LOG_LEVELS: Final = ("debug", "info", "warn", "error")
 LOG_FORMATS: Final = ("logfmt", "json")
 
@@ -117,6 +155,8 @@ def load(path: Path | None = None, server_xml: tuple[Path, ...] = ()) -> Setting
     settings = Settings(
         groups=tuple(groups),
         forget_after=top.take("forget_after", positive(duration), 3600.0),
+        role=top.take("role", choice(*ROLES), "segment"),
+        peers=_peers(top, folder),
         web=_web(top.inner("web"), folder),
         log=_log(top.inner("log")),
     )
@@ -312,6 +352,62 @@ def _web(fields: Fields, folder: Path) -> Web:
     return web
 
 
+def _peers(top: Fields, folder: Path) -> tuple[Peer, ...]:
+    peers = tuple(peer for fields in top.items("peers") if (peer := _peer(fields, folder)) is not None)
+    if len(peers) > MOST_PEERS:
+        top.report(
+            "peers", f"{len(peers)} are more than the {MOST_PEERS} that are read: leave it to Prometheus"
+        )
+    for i, peer in enumerate(peers):
+        for what in ("url", "name"):
+            if any(getattr(peer, what) == getattr(other, what) for other in peers[:i]):
+                value = shown(getattr(peer, what))
+                top.report(f"peers[{i}].{what}", f"{value} is another peer's too: give each its own")
+    return peers
+
+
+def _peer(fields: Fields, folder: Path) -> Peer | None:
+    nobody: str | None = None
+    url = fields.take("url", _url, "")
+    if "url" not in fields:
+        fields.report("url", "is missing: write http://10.0.0.2:10564")
+    tls, auth = fields.inner("tls"), fields.inner("basic_auth")
+    if tls.names() and url.startswith("http:"):
+        fields.report("tls", f"is given, but {url} is not https")
+    peer = Peer(
+        url=url,
+        name=fields.take("name", _peer_name, urlsplit(url).netloc),
+        role=fields.take("role", choice(*ROLES), nobody),
+        tls=_peer_tls(tls, folder),
+        basic_auth=_basic_auth(auth, folder) if "basic_auth" in fields else None,
+    )
+    fields.close()
+    return peer if url else None
+
+
+def _peer_tls(fields: Fields, folder: Path) -> PeerTls:
+    nothing: str | None = None
+    names = PeerTls.__struct_fields__
+    tls = PeerTls(*(fields.take(name, lambda value: str(folder / text(value)), nothing) for name in names))
+    fields.close()
+    for one, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
+        if one in fields and other not in fields:
+            fields.report(other, f"is missing: {one} needs it")
+    return tls
+
+
+def _basic_auth(fields: Fields, folder: Path) -> BasicAuth:
+    auth = BasicAuth(
+        username=fields.take("username", _username, ""),
+        password_file=fields.take("password_file", lambda value: str(folder / text(value)), ""),
+    )
+    fields.close()
+    for name in BasicAuth.__struct_fields__:
+        if name not in fields:
+            fields.report(name, "is missing: basic_auth needs username and password_file")
+    return auth
+
+
 def _log(fields: Fields) -> Log:
     log = Log(
         level=fields.take("level", choice(*LOG_LEVELS), "info"),
@@ -319,6 +415,36 @@ def _log(fields: Fields) -> Log:
     )
     fields.close()
     return log
+
+
+def _url(value: object) -> str:
+    url = text(value)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0 or not url.isprintable():
+        raise ValueError(f"{shown(url)} is no address of a probe: write http://10.0.0.2:10564")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("holds a name or a password: write them under basic_auth")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError(f"{shown(url)} says more than the address: write {parts.scheme}://{parts.netloc}")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _peer_name(value: object) -> str:
+    name = text(value)
+    if not name.isprintable() or len(name) > LONGEST_NAME or name == HERE:
+        raise ValueError(f"{shown(name)} is no name for a peer: one short line, and not {HERE}")
+    return name
+
+
+def _username(value: object) -> str:
+    name = text(value)
+    if ":" in name:
+        raise ValueError(f"{shown(name)} has a colon, which no name for basic auth may have")
+    return name
 
 
 def _check_clashes(groups: tuple[Group, ...], file: str, problems: list[str]) -> None:

@@ -14,10 +14,12 @@ from probe.config import Group, Settings
 from probe.fields import ConfigError
 from probe.model.events import Event, Kind
 from probe.model.fitness import LAG_LIMIT, Unfit
+from probe.model.sight import Role
 from probe.model.verdict import ClusterState
 from probe.model.views import Build, ProbeView, Reload, clock_text
 from probe.sensors.interfaces import Interface, Interfaces
 from probe.sensors.multicast import Multicast
+from probe.sensors.peers import Peers
 from probe.station import Station
 from probe.surface.journal import Journal
 from probe.surface.systemd import Notifier
@@ -27,6 +29,8 @@ from probe.web_config import WebConfig, load_web_config
 VERSION: Final = version("tribes-probe")
 LOOK_EVERY: Final = 0.25
 """seconds between two looks at this probe's own health."""
+COMPARE_EVERY: Final = 0.5
+"""seconds between two comparisons with peers, or ten times as long as one takes."""
 ASLEEP: Final = 1.0
 """seconds by which boot time may outrun the monotonic clock before the host is said to have slept."""
 
@@ -53,6 +57,8 @@ class Daemon:
         self._notifier = Notifier()
         self._web = Web(self, settings.web.telemetry_path, _web_config(settings))
         self._interfaces = Interfaces(self._follow)
+        self._peers = self._meet(settings)
+        self._reading: asyncio.Task[None] | None = None
         self._tasks = asyncio.TaskGroup()
 
     # -- life
@@ -78,8 +84,15 @@ class Daemon:
     async def _live(self, tasks: asyncio.TaskGroup, ready: Callable[[list[str]], None]) -> None:
         work = [
             tasks.create_task(one)
-            for one in (self._interfaces.watch(), self._look(), self._feed_watchdog(), self._reload_on_signal())
+            for one in (
+                self._interfaces.watch(),
+                self._look(),
+                self._feed_watchdog(),
+                self._reload_on_signal(),
+                self._compare(),
+            )
         ]
+        self._read_peers()
         for station in self.stations.values():
             station.start(tasks)
         self.journal.info("started", f"tribes-probe {VERSION}: {', '.join(dict.fromkeys(self._web.addresses))}")
@@ -89,6 +102,8 @@ class Daemon:
         await self._stop.wait()
         self._notifier.stopping()
         self.journal.info("stopping", "a clean stop was asked for")
+        if self._reading is not None:
+            work.append(self._reading)
         for one in work:
             one.cancel()
         for station in self.stations.values():
@@ -113,9 +128,7 @@ class Daemon:
 
     def _sentence(self) -> str:
         clock = clock_text(time.time() - time.monotonic())
-        sentences = {
-            name: station.watch.judge.verdict.sentence(clock) for name, station in self.stations.items()
-        }
+        sentences = {name: station.sentence(clock) for name, station in self.stations.items()}
         if len(sentences) == 1:
             return next(iter(sentences.values()))
         return "; ".join(f"{name} {sentence}" for name, sentence in sentences.items())
@@ -156,6 +169,32 @@ class Daemon:
             self._notifier.alive()
             await asyncio.sleep(self._notifier.watchdog_seconds)
 
+    # -- other probes
+
+    def _meet(self, settings: Settings, before: Peers | None = None) -> Peers:
+        return Peers(settings.peers, self._started, self._peer_changed, before)
+
+    def _read_peers(self) -> None:
+        """Begin to read the peers there are now, and no others."""
+        if self._reading is not None:
+            self._reading.cancel()
+        self._reading = self._tasks.create_task(self._peers.run()) if self._peers else None
+
+    def _peer_changed(self, name: str, why: str) -> None:
+        if why:
+            self.journal.warn("peer-not-read", f"the view of {name} is missing: {why}", peer=name)
+        else:
+            self.journal.info("peer-read", f"the view of {name} is read", peer=name)
+
+    async def _compare(self) -> None:
+        while True:
+            began = time.monotonic()
+            for station in list(self.stations.values()):
+                group = station.group
+                others = self._peers.vantages(group.address, group.port)
+                await station.compare(others, Role(self.settings.role))
+            await asyncio.sleep(max(COMPARE_EVERY, 10 * (time.monotonic() - began)))
+
     # -- reload
 
     async def _reload_on_signal(self) -> None:
@@ -184,7 +223,7 @@ class Daemon:
 
     async def _apply(self, settings: Settings) -> None:
         """Open all that can fail first, then change over: nothing is half applied."""
-        web_config = _web_config(settings)
+        web_config, peers = _web_config(settings), self._meet(settings, self._peers)
         stations, sockets = self._prepare(settings)
         try:
             await self._web.adopt(web_config)
@@ -192,6 +231,8 @@ class Daemon:
             _close_all(stations, sockets)
             raise
         self._change_over(settings, stations, sockets)
+        self._peers = peers
+        self._read_peers()
 
     def _prepare(self, settings: Settings) -> tuple[dict[str, Station], dict[str, Multicast]]:
         """Open stations for new groups and sockets for moved ones; raises OSError and then leaves none open."""
@@ -249,6 +290,8 @@ class Daemon:
             unfit=unfit,
             loop_lag_seconds=self._lag,
             groups=groups,
+            role=self.settings.role,
+            peers=self._peers.view(),
         )
 
     def not_ready(self) -> str | None:

@@ -5,12 +5,14 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from probe.config import Group
+from probe.config import HERE, Group
 from probe.model.events import Event, Kind
 from probe.model.evidence import Answer
 from probe.model.fitness import Fitness, Unfit
+from probe.model.sight import Role, Vantage
 from probe.model.track import Datagram
-from probe.model.views import GroupView, MemberView, view_group, view_members
+from probe.model.vantages import Together
+from probe.model.views import GroupView, MemberView, sight_of, view_group, view_members
 from probe.model.watch import Watch
 from probe.sensors.interfaces import Interface
 from probe.sensors.multicast import Multicast
@@ -44,6 +46,7 @@ class Station:
         self._asking: asyncio.Task[None] | None = None
         self.multicast = self.listen(group)
         self.receivers = self._receivers()
+        self.together: Together | None = None
         self._arm()
 
     def listen(self, group: Group) -> Multicast:
@@ -191,4 +194,28 @@ class Station:
         for start in range(0, len(tracks), SLICE):
             members += view_members(tracks[start : start + SLICE], time.monotonic(), offset, fit=fit)
             await asyncio.sleep(0)
-        return view_group(self.watch, self.multicast.status(), time.monotonic(), offset, members)
+        joint = self.together.joint if self.together is not None else None
+        return view_group(self.watch, self.multicast.status(), time.monotonic(), offset, members, joint)
+
+    def sentence(self, clock: Callable[[float], str]) -> str:
+        """Say what this probe says alone, and what it says with others."""
+        alone = self.watch.judge.verdict.sentence(clock)
+        if self.together is None:
+            return alone
+        return f"{alone}; together {self.together.joint.verdict.sentence(clock)}"
+
+    # -- with others
+
+    async def compare(self, others: list[Vantage], role: Role) -> None:
+        """Judge over what others see of the group, too; without others there is nothing to compare."""
+        if not others:
+            self.together = None
+            return
+        asked_at = time.monotonic()
+        view = await self.view(0.0)
+        now = time.monotonic()
+        here = Vantage(HERE, role, asked_at, now, sight_of(view))
+        if self.together is None:
+            self.together = Together(self.group.name, now)
+        if events := self.together.judge([here, *others], now):
+            self._tell(events)

@@ -35,6 +35,9 @@ def explain(settings: Settings) -> Iterator[str]:
         for name, value, origin in rows:
             yield f"  {name:{wide[0]}}  {value:{wide[1]}}  {origin}"
     yield f"forget_after {_text(settings.forget_after)}"
+    yield f"role {settings.role}"
+    for peer in settings.peers:
+        yield f"peer {peer.name!a} {peer.url!a} {peer.role or 'as it says'}"
     yield f"web.listen_addresses {_text(settings.web.listen_addresses)}"
     yield f"web.telemetry_path {settings.web.telemetry_path}"
     yield f"web.config_file {_text(settings.web.config_file)}"

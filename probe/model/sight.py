@@ -17,6 +17,8 @@ _NEVER: Final = 1e11
 
 Word = Annotated[str, Meta(max_length=64)]
 Seconds = Annotated[float, Meta(ge=0, le=_NEVER)]
+Age = Annotated[float, Meta(ge=-60, le=_NEVER)]
+"""seconds; a datagram may be stamped just after the view is."""
 Name = Annotated[str, Meta(max_length=64, pattern=r"^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-f:.]+\]):\d{1,5}$")]
 """A member, "10.0.0.1:4000"."""
 
@@ -48,7 +50,7 @@ class MemberSight(msgspec.Struct, frozen=True, gc=False):
     domain: Annotated[str, Meta(max_length=4096)]
     source: Word
     last_heartbeat: Seconds | None
-    age_seconds: Seconds | None
+    age_seconds: Age | None
     receiver: ReceiverSight
 
     @property
@@ -110,8 +112,3 @@ class Vantage(msgspec.Struct, frozen=True, gc=False):
     at: float
     sight: GroupSight | None = None
     why: str = ""
-
-
-def sight_of(group: object) -> GroupSight:
-    """Return what is judged on of a ``GroupView``."""
-    return msgspec.convert(group, GroupSight, from_attributes=True)

@@ -11,9 +11,12 @@ from typing import Final
 import msgspec
 
 from probe.model.events import Kind
+from probe.model.hearing import Loss
 from probe.model.histogram import Histogram
+from probe.model.joint import Joint
 from probe.model.judge import Judge
 from probe.model.rules import Rules
+from probe.model.sight import GroupSight, MemberSight, ReceiverSight, Role, VerdictSight
 from probe.model.track import Track
 from probe.model.watch import Watch
 from protocols.heartbeat import EPOCH_LIKE_MS, host_text
@@ -93,8 +96,57 @@ class HistogramView(msgspec.Struct, frozen=True, gc=False):
     sum: float
 
 
+class PartView(msgspec.Struct, frozen=True, gc=False):
+    """Members that hear each other and not the other parts; ``vantages`` are those that prove it."""
+
+    domain: str
+    members: tuple[str, ...]
+    vantages: tuple[str, ...]
+
+
+class LossView(msgspec.Struct, frozen=True, gc=False):
+    """A member that lives and is not heard at a vantage.
+
+    ``answers``: its receiver does, there. ``back``: the other direction works. Both null when not known.
+    """
+
+    member: str
+    vantage: str
+    since: float
+    last_heard: float | None
+    answers: bool | None
+    back: bool | None
+
+
+class TogetherView(msgspec.Struct, frozen=True, gc=False):
+    """What this probe and its peers see together; ``silent`` says which of them could not judge, and why."""
+
+    state: str
+    since: float
+    sentence: str
+    alive: int
+    wanted: int
+    vantages: tuple[str, ...]
+    silent: dict[str, str]
+    parts: list[PartView]
+    losses: list[LossView]
+    deaf: dict[str, float]
+
+
+class PeerView(msgspec.Struct, frozen=True, gc=False):
+    """Another probe; ``up`` while its view is read, else ``why``."""
+
+    name: str
+    url: str
+    role: str
+    up: bool
+    why: str
+    version: str
+    read_at: float | None
+
+
 class GroupView(msgspec.Struct, frozen=True, gc=False):
-    """One group as seen from here."""
+    """One group as seen from here; only ``together`` is from elsewhere, too, and no peer reads it."""
 
     group: str
     address: str
@@ -117,6 +169,8 @@ class GroupView(msgspec.Struct, frozen=True, gc=False):
     gaps: HistogramView
     checks: dict[str, HistogramView]
     members: list[MemberView]
+    addresses: tuple[str, ...] = ()
+    together: TogetherView | None = None
 
 
 class Build(msgspec.Struct, frozen=True, gc=False):
@@ -146,16 +200,22 @@ class ProbeView(msgspec.Struct, frozen=True, gc=False):
     unfit: list[str]
     loop_lag_seconds: float
     groups: list[GroupView]
+    role: str = Role.SEGMENT.value
+    peers: list[PeerView] = []
 
 
 class Joined(msgspec.Struct, frozen=True, gc=False):
-    """How a group's sockets stand: address and port, interface to joined, granted buffer (bytes), drops."""
+    """How a group's sockets stand: address and port, interface to joined, granted buffer (bytes), drops.
+
+    ``addresses`` are those of the interfaces joined, with their networks ("10.0.0.1/24").
+    """
 
     address: str
     port: int
     interfaces: dict[str, bool] = {}
     receive_buffer: int = 0
     receive_drops: int = 0
+    addresses: tuple[str, ...] = ()
 
 
 def clock_text(offset: float) -> Callable[[float], str]:
@@ -168,7 +228,12 @@ def clock_text(offset: float) -> Callable[[float], str]:
 
 
 def view_group(
-    watch: Watch, joined: Joined, now: float, offset: float, members: list[MemberView] | None = None
+    watch: Watch,
+    joined: Joined,
+    now: float,
+    offset: float,
+    members: list[MemberView] | None = None,
+    joint: Joint | None = None,
 ) -> GroupView:
     """Freeze one group; ``offset`` is unix time minus the model's clock.
 
@@ -201,6 +266,61 @@ def view_group(
         gaps=_view_histogram(membership.gaps),
         checks={check.value: _view_histogram(one) for check, one in membership.check_seconds.items()},
         members=members if members is not None else view_members(membership, now, offset, fit=not unfit),
+        addresses=joined.addresses,
+        together=view_together(joint, offset) if joint is not None else None,
+    )
+
+
+def view_together(joint: Joint, offset: float) -> TogetherView:
+    """Freeze what several vantages say."""
+    verdict = joint.verdict
+    return TogetherView(
+        state=verdict.state.value,
+        since=verdict.since + offset,
+        sentence=verdict.sentence(clock_text(offset)),
+        alive=verdict.alive,
+        wanted=verdict.wanted,
+        vantages=joint.judged,
+        silent=joint.silent,
+        parts=[PartView(side.domain, side.members, side.places) for side in joint.sides],
+        losses=[_view_loss(loss, offset) for loss in joint.losses],
+        deaf={name: since + offset for name, since in joint.deaf.items()},
+    )
+
+
+def _view_loss(loss: Loss, offset: float) -> LossView:
+    last = loss.last_heard + offset if loss.last_heard is not None else None
+    return LossView(loss.member, loss.place, loss.since + offset, last, loss.answers, loss.back)
+
+
+def sight_of(group: GroupView) -> GroupSight:
+    """Return what of this probe's own view is judged on among others'."""
+    return GroupSight(
+        address=group.address,
+        port=group.port,
+        drop_time_seconds=group.drop_time_seconds,
+        expected=group.expected,
+        fit=group.fit,
+        unfit=group.unfit,
+        verdict=VerdictSight(group.verdict.state),
+        members=[_sight_of_member(member) for member in group.members],
+        addresses=list(group.addresses),
+    )
+
+
+def _sight_of_member(member: MemberView) -> MemberSight:
+    receiver = member.receiver
+    return MemberSight(
+        member=member.member,
+        state=member.state,
+        up=member.up,
+        expected=member.expected,
+        unique_id=member.unique_id,
+        domain=member.domain,
+        source=member.source,
+        last_heartbeat=member.last_heartbeat,
+        age_seconds=member.age_seconds,
+        receiver=ReceiverSight(receiver.connected, receiver.answered, receiver.asked_at),
     )
 
 

@@ -197,6 +197,12 @@ class Multicast:
             interfaces={name: joined for name, joined in self._status.items() if name},
             receive_buffer=min((ear.socket.buffer for ear in self._ears.values()), default=0),
             receive_drops=self.drops(),
+            addresses=tuple(
+                str(address)
+                for interface in self._joined()
+                for address in interface.addresses
+                if not address.ip.is_link_local
+            ),
         )
 
     def drops(self) -> int:
@@ -205,8 +211,11 @@ class Multicast:
 
     def networks(self) -> list[Network]:
         """Return the networks of the interfaces whose joins hold."""
-        joined = (self._called(name) for name, holds in self._status.items() if holds)
-        return [network for interface in joined if interface is not None for network in interface.networks()]
+        return [network for interface in self._joined() for network in interface.networks()]
+
+    def _joined(self) -> list[Interface]:
+        found = (self._called(name) for name, holds in self._status.items() if holds)
+        return [interface for interface in found if interface is not None]
 
     # -- ending
 

@@ -5,7 +5,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from probe.config import LARGEST_FILE, Group, Log, ReceiverCheck, Settings, Web, load
+from probe.config import (
+    LARGEST_FILE,
+    BasicAuth,
+    Group,
+    Log,
+    Peer,
+    PeerTls,
+    ReceiverCheck,
+    Settings,
+    Web,
+    load,
+)
 from probe.fields import ConfigError, duration, host_port, listen_address, shown
 
 SERVER_XML = """<Server>
@@ -92,6 +103,14 @@ groups:
     expected: 3
     receiver_check: {level: off}
 forget_after: 2d
+role: local
+peers:
+  - url: https://10.0.0.2:10564/
+    name: b
+    role: remote
+    tls: {ca_file: ca.pem, cert_file: /etc/cert.pem, key_file: key.pem}
+    basic_auth: {username: probe, password_file: password}
+  - url: http://[2001:db8::7]:10564
 web: {listen_addresses: ["127.0.0.1:0", "[::1]:9999"], telemetry_path: /m, config_file: web.yml}
 log: {level: debug, format: json}
 """
@@ -124,6 +143,18 @@ log: {level: debug, format: json}
         receiver_check=ReceiverCheck(level="off"),
     )
     assert settings.forget_after == 172_800.0
+    assert settings.role == "local"
+    folder = file.parent
+    assert settings.peers == (
+        Peer(
+            "https://10.0.0.2:10564",
+            "b",
+            "remote",
+            PeerTls(f"{folder}/ca.pem", "/etc/cert.pem", f"{folder}/key.pem"),
+            BasicAuth("probe", f"{folder}/password"),
+        ),
+        Peer("http://[2001:db8::7]:10564", "[2001:db8::7]:10564"),
+    )
     assert settings.web == Web(("127.0.0.1:0", "[::1]:9999"), "/m", str(file.parent / "web.yml"))
     assert settings.log == Log("debug", "json")
 
@@ -196,6 +227,7 @@ def test_a_mistake_is_shown_short_and_printable() -> None:
 # -- mistakes
 
 G = "groups:\n  - "
+P = "peers:\n- "
 NO_MULTICAST = "is no multicast address: 224.0.0.0 to 239.255.255.255, or ff00::/8"
 NO_LISTEN_ADDRESS = "is no listen address: write :10564, 127.0.0.1:10564 or [::1]:10564"
 NO_DURATION = "is no duration: write a number with its unit, such as 500ms, 3s, 1m or 1h"
@@ -206,9 +238,10 @@ OF_A_GROUP = (
 NOT_ALLOWED = 'special characters are not allowed in "<byte string>", position 0'
 HOST_BITS = "is no network: 9.0.0.1/8 has host bits set"
 NO_TAG = "could not determine a constructor for the tag 'tag:yaml.org,2002:python/object:os.system'"
+NO_PROBE = "is no address of a probe: write http://10.0.0.2:10564"
 MISTAKES = [
     ("gruops: []", 'FILE: gruops: unknown setting: did you mean "groups"?'),
-    ("zzz: 1", "FILE: zzz: unknown setting: known are forget_after, groups, log, web"),
+    ("zzz: 1", "FILE: zzz: unknown setting: known are forget_after, groups, log, peers, role, web"),
     (
         G + "adress: 228.0.0.4",
         'FILE: groups[0].adress: unknown setting: did you mean "address"?',
@@ -220,6 +253,52 @@ MISTAKES = [
     (
         "web: {listen_address: ':1'}",
         'FILE: web.listen_address: unknown setting: did you mean "listen_addresses"?',
+    ),
+    ("role: observer", 'FILE: role: "observer" is none of local, segment, remote'),
+    (
+        "peers: http://10.0.0.2:10564",
+        'FILE: peers: "http://10.0.0.2:10564" is no list: begin each item with a dash',
+    ),
+    (P + "name: b", "FILE: peers[0].url: is missing: write http://10.0.0.2:10564"),
+    (P + "url: 10.0.0.2:10564", f'FILE: peers[0].url: "10.0.0.2:10564" {NO_PROBE}'),
+    (P + "url: 'http://10.0.0.2:x'", f'FILE: peers[0].url: "http://10.0.0.2:x" {NO_PROBE}'),
+    (P + "url: 'http://:10564'", f'FILE: peers[0].url: "http://:10564" {NO_PROBE}'),
+    (
+        P + "url: 'http://me:secret@b:10564'",
+        "FILE: peers[0].url: holds a name or a password: write them under basic_auth",
+    ),
+    (
+        P + "url: 'http://b:10564/api/v1/view'",
+        'FILE: peers[0].url: "http://b:10564/api/v1/view" says more than the address: write http://b:10564',
+    ),
+    (P + "{url: 'http://b', role: far}", 'FILE: peers[0].role: "far" is none of local, segment, remote'),
+    (
+        P + "{url: 'http://b', name: here}",
+        'FILE: peers[0].name: "here" is no name for a peer: one short line, and not here',
+    ),
+    (
+        P + "{url: 'http://b', tls: {ca_file: ca.pem}}",
+        "FILE: peers[0].tls: is given, but http://b is not https",
+    ),
+    (
+        P + "{url: 'https://b', tls: {cert_file: cert.pem}}",
+        "FILE: peers[0].tls.key_file: is missing: cert_file needs it",
+    ),
+    (
+        P + "{url: 'https://b', basic_auth: {username: x}}",
+        "FILE: peers[0].basic_auth.password_file: is missing: basic_auth needs username and password_file",
+    ),
+    (
+        P + "{url: 'https://b', basic_auth: {username: 'x:y', password_file: z}}",
+        'FILE: peers[0].basic_auth.username: "x:y" has a colon, which no name for basic auth may have',
+    ),
+    (
+        "peers: [{url: 'http://b'}, {url: 'http://b', name: c}]",
+        'FILE: peers[1].url: "http://b" is another peer\'s too: give each its own',
+    ),
+    (
+        "peers: [{url: 'http://b'}, {url: 'http://c', name: b}]",
+        'FILE: peers[1].name: "b" is another peer\'s too: give each its own',
     ),
     ("log: {colour: red}", "FILE: log.colour: unknown setting: known are format, level"),
     ("[1, 2]", 'FILE: "[1, 2]" is no mapping: write key: value lines'),
@@ -365,7 +444,7 @@ def test_every_mistake_is_told_at_once(file: Path) -> None:
         f"FILE: groups[0].zap: unknown setting: known are {OF_A_GROUP}",
         f"FILE: groups[0].zip: unknown setting: known are {OF_A_GROUP}",
         'FILE: log.level: "loud" is none of debug, info, warn, error',
-        "FILE: zop: unknown setting: known are forget_after, groups, log, web",
+        "FILE: zop: unknown setting: known are forget_after, groups, log, peers, role, web",
     ]
 
 

@@ -66,7 +66,8 @@ def test_a_split(role: Role) -> None:
     assert world.kinds(CUT) == [Kind.SPLIT]
     assert world.said() == (
         "{10.0.0.1:4000, 10.0.0.2:4000} and {10.0.0.3:4000} do not hear each other "
-        "(seen from a and b against c): both sides live. Sessions made meanwhile stay on their side, even after it heals: "
+        "(seen from a and b against c): both sides live. "
+        "Sessions made meanwhile stay on their side, even after it heals: "
         "send users to one side, mend the network, restart no node before"
     )
     assert CUT - 1 <= world.together.joint.verdict.since <= CUT
