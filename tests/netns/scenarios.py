@@ -87,7 +87,10 @@ def _hear(scenario: Scenario, ground: Ground) -> dict[int, tuple[str, float]]:
         for vantage, said in list(waiting.items()):
             view = ground.view(vantage)
             if said.holds(view, names):
-                sentences[vantage] = (view["verdict"]["sentence"], time.monotonic() - acted)
+                sentence = view["verdict"]["sentence"]
+                for node, name in names.items():
+                    sentence = sentence.replace(name, f"node {node}")
+                sentences[vantage] = (sentence, time.monotonic() - acted)
                 del waiting[vantage]
         assert time.monotonic() < acted + scenario.within + SLACK, {
             vantage: (ground.states(vantage), ground.view(vantage)["verdict"]["sentence"])
@@ -270,7 +273,7 @@ SCENARIOS: Final = (
         },
     ),
     Scenario(
-        "everything cut, 2 | 1",
+        "everything cut between nodes 1, 2 and node 3",
         lambda ground: ground.part((1, 2, SEGMENT), (3,)),
         {
             **dict.fromkeys((1, 2, SEGMENT), Said("degraded", {1: "alive", 2: "alive", 3: "lost"}, "2 of 3")),
@@ -279,7 +282,7 @@ SCENARIOS: Final = (
         within=DROP_TIME + INTERVAL + 0.9 + SLACK,
     ),
     Scenario(
-        "everything cut, 1 | 1 | 1",
+        "everything cut between all three",
         lambda ground: ground.part((1, SEGMENT), (2,), (3,)),
         {
             **dict.fromkeys((1, SEGMENT), Said("degraded", {1: "alive", 2: "lost", 3: "lost"}, "1 of 3")),
@@ -298,7 +301,7 @@ SCENARIOS: Final = (
         within=3 * DROP_TIME + 1.0,
     ),
     Scenario(
-        "2 | 1 for ten seconds, then healed",
+        "nodes 1, 2 and node 3 apart for ten seconds, healed",
         _part_and_heal,
         {vantage: Said("merging", words="their sessions diverged") for vantage in VANTAGES},
         within=3.0,
