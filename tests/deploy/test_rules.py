@@ -149,6 +149,12 @@ def _every_moment(case: dict[str, Any]) -> list[dict[str, Any]]:
             "members of the same group on two networks, told apart by their cluster label",
         ),
         (
+            "          unless on (cluster, group) group:tribes_members:bridged\n",
+            "",
+            "TribesClusterSplit",
+            "multicast alone is lost, both ways",
+        ),
+        (
             "and on (cluster, group, instance) (tribes_group_fit == 1)\n          and (",
             "and (",
             "TribesProbeDeaf",
