@@ -1,6 +1,8 @@
 """Reads other probes' views over HTTP: one question to each at a time, within a time and a size."""
 
 import asyncio
+import base64
+import os
 import random
 import ssl
 import time
@@ -17,6 +19,7 @@ from probe.fields import ConfigError, shown
 from probe.model.sight import GroupSight, ProbeSight, Role, Vantage
 from probe.model.vantages import FRESH
 from probe.model.views import PeerView
+from probe.sensors.names import Names
 
 PATH: Final = "/api/v1/view"
 PACE: Final = 1.0
@@ -77,7 +80,7 @@ class Reader:
 
     async def _fetch(self, session: aiohttp.ClientSession) -> bytearray:
         async with session.get(
-            self.peer.url + PATH, ssl=self._tls, auth=self._auth, allow_redirects=False
+            self.peer.url + PATH, ssl=self._tls, headers=self._auth, allow_redirects=False
         ) as response:
             if response.status == _UNAUTHORIZED:
                 raise UnusableError("it asks for another name and password (HTTP 401): see basic_auth")
@@ -135,10 +138,15 @@ def _reason(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return f"its certificate is not trusted: {error.certificate_error}"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"cannot be reached: {error.os_error.strerror or error.os_error}"
+        error = error.os_error
     if isinstance(error, OSError):
-        return f"cannot be reached: {error.strerror or error}"
+        return f"cannot be reached: {_system(error)}"
     return f"its answer is no HTTP: {shown(str(error) or type(error).__name__)}"
+
+
+def _system(error: OSError) -> str:
+    known = error.errno is not None and error.errno > 0 and not isinstance(error, ssl.SSLError)
+    return os.strerror(error.errno) if known and error.errno is not None else error.strerror or str(error)
 
 
 def _context(peer: Peer) -> ssl.SSLContext:
@@ -152,15 +160,17 @@ def _context(peer: Peer) -> ssl.SSLContext:
     return context
 
 
-def _auth(peer: Peer) -> aiohttp.BasicAuth | None:
+def _auth(peer: Peer) -> dict[str, str]:
+    """Return the header that says who asks."""
     if peer.basic_auth is None:
-        return None
+        return {}
     try:
         with Path(peer.basic_auth.password_file).open(encoding="utf-8") as file:
             password = file.read(LONGEST_PASSWORD).rstrip("\r\n")
     except (OSError, ValueError) as error:
         raise ConfigError([f"peers: {peer.name}: the password cannot be read: {error}"]) from None
-    return aiohttp.BasicAuth(peer.basic_auth.username, password, encoding="utf-8")
+    pair = f"{peer.basic_auth.username}:{password}".encode()
+    return {hdrs.AUTHORIZATION: f"Basic {base64.b64encode(pair).decode()}"}
 
 
 Changed = Callable[[str, str], None]
@@ -188,7 +198,7 @@ class Peers:
         """Read them all, until cancelled."""
         session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=PATIENCE),
-            connector=aiohttp.TCPConnector(limit=0, limit_per_host=0),
+            connector=aiohttp.TCPConnector(limit=0, resolver=Names()),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={hdrs.ACCEPT_ENCODING: "identity"},
             auto_decompress=False,
