@@ -141,3 +141,13 @@ def test_nothing_private_and_no_registry_is_named() -> None:
         assert not re.search(
             r"pypi\.org|docker\.io|ghcr\.io|quay\.io|registry\.|(?<![\w.])/(work|root|home)/", text
         )
+
+
+def test_the_readme_lists_every_alert_with_its_severity() -> None:
+    """The table of the README has each alert where the rules have it."""
+    readme = (DEPLOY.parent / "README.md").read_text()
+    for severity in ("critical", "warning"):
+        (row,) = re.findall(rf"^\| {severity} \| (`Tribes.*) \|$", readme, re.MULTILINE)
+        listed = re.findall(r"`(Tribes\w+)`", row)
+        rules = [rule["alert"] for rule in ALERTS if rule["labels"]["severity"] == severity]
+        assert sorted(listed) == sorted(rules)
