@@ -218,4 +218,5 @@ class Station:
         if self.together is None:
             self.together = Together(self.group.name, now)
         if events := self.together.judge([here, *others], now):
+            self.watch.events.update(event.kind for event in events)
             self._tell(events)

@@ -134,7 +134,7 @@ class TogetherView(msgspec.Struct, frozen=True, gc=False):
 
 
 class PeerView(msgspec.Struct, frozen=True, gc=False):
-    """Another probe; ``up`` while its view is read, else ``why``."""
+    """Another probe; ``up`` while its view is read, else ``why``; ``groups`` are what it watches."""
 
     name: str
     url: str
@@ -143,6 +143,7 @@ class PeerView(msgspec.Struct, frozen=True, gc=False):
     why: str
     version: str
     read_at: float | None
+    groups: tuple[str, ...]
 
 
 class GroupView(msgspec.Struct, frozen=True, gc=False):

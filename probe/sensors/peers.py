@@ -252,6 +252,9 @@ class Peers:
                 why=double or reader.why,
                 version=reader.sight.build.version if reader.sight is not None else "",
                 read_at=reader.read_at,
+                groups=tuple(f"{group.address}:{group.port}" for group in reader.sight.groups)
+                if reader.sight is not None
+                else (),
             )
             for reader, double in zip(self.readers, self._doubles(), strict=True)
         ]

@@ -114,6 +114,15 @@ GROUP: Final[dict[Family, Callable[[GroupView], _Pairs]]] = {
     ("tribes_cluster_state", "gauge", "1 for the state the cluster is in."): lambda group: (
         ({"state": state.value}, group.verdict.state == state.value) for state in ClusterState
     ),
+    (
+        "tribes_vantages_state",
+        "gauge",
+        "1 for the state that this probe and its peers see together; none without peers.",
+    ): lambda group: (
+        ({"state": state.value}, group.together.state == state.value)
+        for state in ClusterState
+        if group.together is not None
+    ),
     ("tribes_cluster_members", "gauge", "Members per state."): lambda group: (
         ({"state": state.value}, group.verdict.counts.get(state.value, 0)) for state in MemberState
     ),
@@ -236,6 +245,9 @@ class Projection(Collector):
             yield _projected(family, partial(self._groups, group_pairs))
         for family, member_pairs in MEMBER.items():
             yield _projected(family, partial(self._members, member_pairs))
+        yield _projected(
+            ("tribes_peer_up", "gauge", "1 while another probe's view of the group is read."), self._peers
+        )
         yield Projected(
             "tribes_heartbeat_gap_seconds", "histogram", "Time between heartbeats of one member.", self._gaps
         )
@@ -253,6 +265,12 @@ class Projection(Collector):
             for member in group.members:
                 for labels, value in pairs(member):
                     yield {"group": group.group, "member": member.member, **labels}, value
+
+    def _peers(self) -> _Pairs:
+        for group in self.view.groups:
+            for peer in self.view.peers:
+                watches = f"{group.address}:{group.port}" in peer.groups
+                yield {"group": group.group, "peer": peer.name}, peer.up and watches
 
     def _gaps(self) -> Rows:
         for group in self.view.groups:

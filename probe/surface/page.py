@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Final
 
-from probe.model.views import GroupView, MemberView, ProbeView
+from probe.model.views import GroupView, MemberView, PeerView, ProbeView, TogetherView
 
 REFRESH: Final = 5
 """seconds between two looks."""
@@ -37,7 +37,7 @@ a{color:inherit}
 
 def render(view: ProbeView, telemetry_path: str) -> str:
     """Return the page as HTML; everything that came from the network is escaped."""
-    groups = "\n".join(_group(group) for group in view.groups)
+    groups = "\n".join(_group(group) for group in view.groups) + _peers(view.peers)
     at = datetime.fromtimestamp(view.time, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
@@ -51,6 +51,7 @@ def render(view: ProbeView, telemetry_path: str) -> str:
 
 def _title(view: ProbeView) -> str:
     states = {group.verdict.state for group in view.groups}
+    states |= {f"together {group.together.state}" for group in view.groups if group.together is not None}
     return f"{', '.join(sorted(states)) or 'no group'} – tribes-probe"
 
 
@@ -62,7 +63,7 @@ def _group(group: GroupView) -> str:
     joins = ", ".join(f"{name} {'joined' if held else 'not joined'}" for name, held in group.joined.items())
     return f"""<section aria-labelledby="{escape(group.group)}"><h2 id="{escape(group.group)}">{escape(group.group)}</h2>
 <p class="verdict"><span class="state {escape(state)}">{escape(state)}</span> {escape(evidence)}</p>
-<div class="scroll"><table><thead><tr><th scope="col">member</th><th scope="col">state</th>
+{_together(group.together)}<div class="scroll"><table><thead><tr><th scope="col">member</th><th scope="col">state</th>
 <th scope="col" class="number">last heartbeat</th><th scope="col">receiver</th><th scope="col">up since</th>
 <th scope="col" class="number">lost</th><th scope="col" class="number">stalls</th><th scope="col">remarks</th>
 </tr></thead><tbody>
@@ -71,6 +72,33 @@ def _group(group: GroupView) -> str:
 <p class="facts">{escape(group.address)}:{group.port} · {escape(joins or "no interface")} · heartbeats
 every {group.frequency_seconds:g} s, dropTime {group.drop_time_seconds:g} s ·
 {sum(group.datagrams.values())} datagrams, {group.receive_drops} dropped here</p></section>"""
+
+
+def _together(together: TogetherView | None) -> str:
+    if together is None:
+        return ""
+    state, _, evidence = together.sentence.partition(" ")
+    return (
+        f'<p class="verdict">together <span class="state {escape(state)}">{escape(state)}</span> '
+        f"{escape(evidence)}</p>\n"
+    )
+
+
+def _peers(peers: list[PeerView]) -> str:
+    if not peers:
+        return ""
+    rows = "\n".join(
+        f'<tr><td>{escape(peer.name)}</td><td><span class="state {"alive" if peer.up else "lost"}">'
+        f"{'read' if peer.up else 'not read'}</span></td><td>{escape(peer.role)}</td>"
+        f"<td>{escape(peer.url)}</td><td>{escape(peer.version)}</td><td>{escape(peer.why)}</td></tr>"
+        for peer in peers
+    )
+    return f"""
+<section aria-labelledby="peers"><h2 id="peers">peers</h2><div class="scroll"><table><thead><tr>
+<th scope="col">probe</th><th scope="col">view</th><th scope="col">role</th><th scope="col">address</th>
+<th scope="col">version</th><th scope="col">remarks</th></tr></thead><tbody>
+{rows}
+</tbody></table></div></section>"""
 
 
 def _row(member: MemberView) -> str:

@@ -4,9 +4,12 @@ import ipaddress
 from typing import Final
 
 from probe.model.evidence import Answer, Check, Outcome
+from probe.model.hearing import Loss, Side
+from probe.model.joint import Joint
 from probe.model.rules import Rules
 from probe.model.track import Origin
-from probe.model.views import Build, Joined, ProbeView, Reload, view_group
+from probe.model.verdict import ClusterState, Verdict
+from probe.model.views import Build, Joined, PeerView, ProbeView, Reload, view_group
 from probe.model.watch import Watch
 from protocols.heartbeat import GOODBYE, Heartbeat, Member, encode
 
@@ -69,7 +72,25 @@ def view(*, gone: int = 0, name: str = "228.0.0.4:45564", reload: bool = True) -
         fit=False,
         unfit=["loop-lag"],
         loop_lag_seconds=0.125,
-        groups=[view_group(watch, joined, NOW, AT - NOW)],
+        groups=[view_group(watch, joined, NOW, AT - NOW, joint=_joint())],
+        role="local",
+        peers=[
+            PeerView("b", "http://10.0.0.2:10564", "local", True, "", "0.1.0", AT - 1, ("228.0.0.4:45564",)),  # noqa: FBT003
+            PeerView(HOSTILE, "https://c:10564", "segment", False, HOSTILE, "", None, ()),  # noqa: FBT003
+        ],
+    )
+
+
+def _joint() -> Joint:
+    """Say what this probe and a peer say together: a split."""
+    reasons = ((f"{HOSTILE} and the others do not hear each other",),)
+    return Joint(
+        Verdict(ClusterState.SPLIT, 80.0, reasons, {}, 3, 4),
+        judged=("b", "here"),
+        silent={HOSTILE: "it was not read yet"},
+        sides=(Side("", MEMBERS[:2], ("here",)), Side("", MEMBERS[2:3], ("b",))),
+        losses=(Loss(MEMBERS[2], "here", 80.0, 80.0, answers=False, back=False),),
+        deaf={},
     )
 
 

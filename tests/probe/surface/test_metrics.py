@@ -31,6 +31,8 @@ CONTRACT = {
     "tribes_members_overflow_total": ("counter", G),
     "tribes_events_total": ("counter", G | {"kind"}),
     "tribes_cluster_state": ("gauge", G | {"state"}),
+    "tribes_vantages_state": ("gauge", G | {"state"}),
+    "tribes_peer_up": ("gauge", G | {"peer"}),
     "tribes_cluster_members": ("gauge", G | {"state"}),
     "tribes_cluster_members_expected": ("gauge", G),
     "tribes_view_members": ("gauge", G),

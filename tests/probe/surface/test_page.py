@@ -68,6 +68,21 @@ def test_the_page_holds_the_verdict_sentence_and_every_member_with_its_state() -
     assert "7 dropped here" in text
 
 
+def test_what_several_vantages_say_and_how_the_peers_stand() -> None:
+    """The joint sentence beside the own one, and every peer with what is wrong with it."""
+    seen = view()
+    text = read(seen).text
+    [group] = seen.groups
+    assert group.together is not None
+    assert f"together {group.together.sentence}" in text
+    assert "b read local http://10.0.0.2:10564 0.1.0" in text
+    assert f"not read segment https://c:10564 {HOSTILE}" in text
+    alone = [msgspec.structs.replace(group, together=None)]
+    text = read(msgspec.structs.replace(seen, groups=alone, peers=[])).text
+    assert "together" not in text
+    assert "peers" not in text
+
+
 def test_what_a_receiver_answered_is_in_words() -> None:
     """With its time, where it took one."""
     text = read(view()).text
