@@ -41,12 +41,11 @@ def draw(rows: list[Row]) -> None:
 
 
 def _labelled(rows: list[Row]) -> list[tuple[str, Row]]:
-    """Give each row the words of the one it belongs to."""
-    found, what = [], ""
-    for row in rows:
-        what = row.what or what
-        found.append((f"{what} – {row.against}" if not row.what else what, row))
-    return [(label if len(label) <= 66 else f"{label[:65]}…", row) for label, row in found]
+    """Name each row by what it measures, those below another by their own words."""
+    labels = [row.what or f"… {row.against}" for row in rows]
+    return [
+        (label if len(label) <= 62 else f"{label[:61]}…", row) for label, row in zip(labels, rows, strict=True)
+    ]
 
 
 def _text(x: float, y: float, words: str, anchor: str = "start") -> str:
