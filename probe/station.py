@@ -215,8 +215,8 @@ class Station:
         view = await self.view(0.0)
         now = time.monotonic()
         here = Vantage(HERE, role, asked_at, now, sight_of(view))
-        if self.together is None:
-            self.together = Together(self.group.name, now)
-        if events := self.together.judge([here, *others], now):
+        together = self.together = self.together or Together(self.group.name, now)
+        # pure, and on frozen values; with thousands of members cut off it takes longer than the loop may wait
+        if events := await asyncio.to_thread(together.judge, [here, *others], now):
             self.watch.events.update(event.kind for event in events)
             self._tell(events)

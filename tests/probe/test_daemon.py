@@ -84,6 +84,7 @@ class Stage:
     """A group's port, its settings in a file, and members that beat there."""
 
     def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
         self.port = free_port(socket.SOCK_DGRAM)
         self.config = folder / "tribes-probe.yml"
         self.opened = contextlib.AsyncExitStack()
@@ -183,7 +184,8 @@ async def test_a_stop_is_clean_and_takes_less_than_a_second(stage: Stage, how: s
     """With members, questions under way, an idle client, one that reads nothing and one in mid-request."""
     async with running(stage.config) as daemon:
         members = await stage.members(3)
-        await daemon.says("joined", member=members[2].name)
+        for member in members:  # the first beats may come before the join, and not all of them
+            await daemon.says("joined", member=member.name)
         members[0]._receiver.freeze()
         members[0].pause()
         await daemon.says("late", member=members[0].name)
@@ -294,6 +296,38 @@ async def test_a_group_that_cannot_be_opened_leaves_all_as_it_was(stage: Stage) 
             heard = (await daemon.group())["members"][0]["heartbeats"]
             await daemon.eventually(lambda group: group["members"][0]["heartbeats"] > heard + 10)
             assert (await daemon.states())[member.name] == "alive"
+
+
+async def test_peers_come_and_go_by_a_reload(stage: Stage, tmp_path: Path) -> None:
+    """Two probes read each other and say together what each says alone; a bad peer changes nothing."""
+    await stage.members(2)
+    other = Stage(tmp_path / "other")
+    other.port = stage.port
+    other.write()
+    async with running(stage.config) as one, running(other.config) as two:
+        assert (await one.group())["together"] is None
+        stage.write(
+            head=f"role: local\npeers: [{{name: two, url: '{two.url}'}}, {{name: me, url: '{one.url}'}}]"
+        )
+        assert (await one.get("/-/reload", "-X", "POST")).status == 200
+        await one.says("peer-read", peer="two")
+        together = (
+            await one.eventually(lambda group: len((group["together"] or {"vantages": ()})["vantages"]) == 2)
+        )["together"]
+        assert together["vantages"] == ["here", "two"]
+        assert together["silent"] == {"me": "it is this probe itself"}
+        assert await one.metric('tribes_peer_up{group="one",peer="two"}') == "1.0"
+        assert await one.metric('tribes_peer_up{group="one",peer="me"}') == "0.0"
+
+        stage.write(head=f"peers: [{{url: '{two.url}', basic_auth: {{username: x, password_file: nowhere}}}}]")
+        reply = await one.get("/-/reload", "-X", "POST")
+        assert reply.status == 400
+        assert "the password cannot be read" in reply.body
+        assert json.loads((await one.get("/api/v1/view")).body)["role"] == "local"
+
+        stage.write()
+        assert (await one.get("/-/reload", "-X", "POST")).status == 200
+        await one.eventually(lambda group: group["together"] is None)
 
 
 async def test_asking_is_turned_off_and_on_by_a_reload(stage: Stage) -> None:
