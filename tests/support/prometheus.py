@@ -28,6 +28,7 @@ def hasty_rules(folder: Path) -> Path:
     """Copy the rules so that they are asked every second and wait for seconds only."""
     text = (DEPLOY / "prometheus" / "tribes.rules.yml").read_text()
     text = re.sub(r"\binterval: 10s", "interval: 1s", text)
+    text = re.sub(r"keep_firing_for: \w+", "keep_firing_for: 4s", text)
     text = re.sub(r"\bfor: (\w+)$", lambda found: f"for: {_WAITS[found[1]]}", text, flags=re.MULTILINE)
     copy = folder / "rules.yml"
     copy.write_text(text)
