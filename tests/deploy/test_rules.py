@@ -216,7 +216,7 @@ def test_every_guard_keeps_a_look_alike_silent(
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
 def test_every_alert_says_what_is_wrong_and_where_to_read_on(rule: dict[str, Any]) -> None:
     """Severity, a summary, a description with the value in it, and a runbook."""
-    assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
+    assert set(rule) <= {"alert", "expr", "for", "keep_firing_for", "labels", "annotations"}
     assert rule["labels"]["severity"] in {"critical", "warning"}
     notes = rule["annotations"]
     assert set(notes) == {"summary", "description", "runbook_url"}
