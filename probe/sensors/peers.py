@@ -153,6 +153,7 @@ def _context(peer: Peer) -> ssl.SSLContext:
     tls = peer.tls
     try:
         context = ssl.create_default_context(cafile=tls.ca_file)
+        context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
         if tls.cert_file is not None:
             context.load_cert_chain(tls.cert_file, tls.key_file, password="")  # else a locked key asks for one
     except (OSError, ValueError) as error:

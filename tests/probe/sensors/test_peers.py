@@ -437,7 +437,7 @@ def test_files_that_cannot_be_used(tmp_path: Path) -> None:
         assert str(refused.value).startswith(f"peers: b: {line}")
 
 
-def test_versions_of_tls_are_the_systems() -> None:
+def test_old_versions_of_tls_are_not_spoken() -> None:
     """Nothing below 1.2, and certificates are always checked."""
     context = Reader(Peer("https://127.0.0.1", "b"))._tls
     assert isinstance(context, ssl.SSLContext)
