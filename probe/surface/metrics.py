@@ -5,6 +5,7 @@ Samples are made while they are written: ten thousand members are a quarter of a
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from ipaddress import ip_interface
 from itertools import accumulate
 from typing import Any, Final
 
@@ -83,6 +84,9 @@ GROUP: Final[dict[Family, Callable[[GroupView], _Pairs]]] = {
             1,
         )
     ],
+    ("tribes_group_network", "info", "A network of the interfaces it listens on."): lambda group: (
+        ({"network": network}, 1) for network in sorted({_network(one) for one in group.addresses})
+    ),
     ("tribes_group_drop_time_seconds", "gauge", "dropTime in force."): lambda group: [
         ({}, group.drop_time_seconds)
     ],
@@ -143,6 +147,10 @@ GROUP: Final[dict[Family, Callable[[GroupView], _Pairs]]] = {
         "The same over the members up and their unique ids.",
     ): lambda group: [({}, group.view_incarnation_hash)],
 }
+
+
+def _network(address: str) -> str:
+    return str(ip_interface(address).network)
 
 
 _STATES: Final = tuple(state.value for state in MemberState)
@@ -246,6 +254,14 @@ class Projection(Collector):
         for family, member_pairs in MEMBER.items():
             yield _projected(family, partial(self._members, member_pairs))
         yield _projected(
+            (
+                "tribes_member_local",
+                "gauge",
+                "1 when it is on this probe's own host, where localLoopbackDisabled silences it.",
+            ),
+            self._locals,
+        )
+        yield _projected(
             ("tribes_peer_up", "gauge", "1 while another probe's view of the group is read."), self._peers
         )
         yield Projected(
@@ -265,6 +281,13 @@ class Projection(Collector):
             for member in group.members:
                 for labels, value in pairs(member):
                     yield {"group": group.group, "member": member.member, **labels}, value
+
+    def _locals(self) -> _Pairs:
+        for group in self.view.groups:
+            own = {address.partition("/")[0] for address in group.addresses}
+            for member in group.members:
+                host = member.member.rpartition(":")[0].strip("[]")
+                yield {"group": group.group, "member": member.member}, host in own or member.source in own
 
     def _peers(self) -> _Pairs:
         for group in self.view.groups:

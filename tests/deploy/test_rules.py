@@ -143,10 +143,34 @@ def _every_moment(case: dict[str, Any]) -> list[dict[str, Any]]:
             "localLoopbackDisabled, two hosts: no probe ever hears its own",
         ),
         (
+            "\n                  and on (cluster, group, instance, member) (tribes_member_local == 1)",
+            "",
+            "TribesClusterSplit",
+            "localLoopbackDisabled, two hosts: no probe ever hears its own",
+        ),
+        (
+            "\n              unless on (cluster, group, instance, member) (tribes_member_local == 1)\n",
+            "\n",
+            "TribesClusterSplit",
+            "localLoopbackDisabled, two hosts, who are expected by list",
+        ),
+        (
+            "\n                  and on (cluster, group, instance) vantage:tribes_network:unequal",
+            "",
+            "TribesClusterSplit",
+            "the same group on two networks, without a cluster label",
+        ),
+        (
+            " and on (cluster, group, instance) vantage:tribes_view:partial\n                    ) >= 3",
+            "\n                    ) >= 3",
+            "TribesClusterSplit",
+            "localLoopbackDisabled, two hosts, and a probe on the segment",
+        ),
+        (
             "(cluster, group, ",
             "(group, ",
             "TribesClusterSplit",
-            "members of the same group on two networks, told apart by their cluster label",
+            "members of the same group at two sites that number alike",
         ),
         (
             "          unless on (cluster, group) group:tribes_members:bridged\n",

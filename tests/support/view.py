@@ -62,7 +62,8 @@ def view(*, gone: int = 0, name: str = "228.0.0.4:45564", reload: bool = True) -
     watch.receive([(cut, 99.9, Origin()), (b"noise", 99.9, Origin())])
     watch.tick(NOW)
     watch.assess(NOW)
-    joined = Joined("228.0.0.4", 45564, {"eth0": True, "eth1": False}, 425_984, 7)
+    addresses = ("10.0.0.1/24", "fd77::1/64")
+    joined = Joined("228.0.0.4", 45564, {"eth0": True, "eth1": False}, 425_984, 7, addresses)
     return ProbeView(
         build=Build("0.1.0", "3.11.2", "uvloop"),
         reload=Reload(successful=reload, succeeded_at=AT - 60),

@@ -23,6 +23,7 @@ G, M = {"group"}, {"group", "member"}
 CONTRACT = {
     "tribes_group_joined": ("gauge", G | {"interface"}),
     "tribes_group_info": ("gauge", G | {"address", "port", "frequency_seconds", "drop_time_seconds"}),
+    "tribes_group_network_info": ("gauge", G | {"network"}),
     "tribes_group_drop_time_seconds": ("gauge", G),
     "tribes_group_fit": ("gauge", G),
     "tribes_datagrams_total": ("counter", G | {"kind"}),
@@ -58,6 +59,7 @@ CONTRACT = {
     "tribes_member_address_clash": ("gauge", M),
     "tribes_member_stranger": ("gauge", M),
     "tribes_member_ghost": ("gauge", M),
+    "tribes_member_local": ("gauge", M),
     "tribes_heartbeat_gap_seconds": ("histogram", G),
     "tribes_receiver_up": ("gauge", M | {"check"}),
     "tribes_receiver_checks_total": ("counter", M | {"check"}),
