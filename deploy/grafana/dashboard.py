@@ -133,6 +133,14 @@ PANELS: Final = [
         6,
     ),
     timeline(
+        "Verdict of all together",
+        "What each probe and its peers see together; nothing without peers. It may say split.",
+        states("tribes_vantages_state", CLUSTER_STATES, "cluster, group, instance"),
+        "{{instance}} {{group}}",
+        CLUSTER_STATES,
+        6,
+    ),
+    timeline(
         "Member seen by probe",
         "Every member as every vantage sees it. Red for some probes only: partly visible, or split.",
         states("tribes_member_state", MEMBER_STATES, "cluster, group, member, instance"),

@@ -30,6 +30,7 @@ RIGHTLY_EMPTY: Final = {
     "Alerts, A": "nothing that fires lasts",
     "Datagrams, B": "nothing malformed is sent",
     "Members in each view, B": "the demo expects nobody",
+    "Verdict of all together, A": "the demo has no peers",
     "events: oddities": "nothing is odd",
     "events: restarts": "the first is after 40 s",
 }
