@@ -7,7 +7,7 @@ from typing import Final
 from probe.model.events import Event, Kind
 from probe.model.evidence import MemberState
 from probe.model.presence import HEARD, Presence
-from probe.model.rules import Rules
+from probe.model.rules import ExpectedBy, Rules
 from probe.model.track import Track
 from probe.model.verdict import ClusterState, Findings, Phrase, Verdict, cluster_state
 
@@ -115,7 +115,7 @@ def _wanted(rules: Rules, seen: list[tuple[Track, MemberState]]) -> list[tuple[T
     if rules.expected:
         return [pair for pair in seen if pair[0].expected]
     if rules.expected_count:
-        return [pair for pair in seen if _serves(*pair)]
+        return [pair for pair in seen if pair[0].expected_by is ExpectedBy.LEARNED or _serves(*pair)]
     return seen
 
 
@@ -205,8 +205,14 @@ _MISSING: Final[dict[MemberState, Callable[[Track], Phrase]]] = {
     MemberState.LATE: lambda track: (
         f"{track.name} is late (last ", track.last_heard, f") and its receiver fails ({_failure(track)})"
     ),
-    MemberState.UNHEARD: lambda track: (f"{track.name} is expected and was never heard",),
+    MemberState.UNHEARD: lambda track: (f"{track.name} {_unheard(track)}",),
 }  # fmt: skip
+
+
+def _unheard(track: Track) -> str:
+    if track.expected_by is ExpectedBy.LEARNED:
+        return "was learned before this probe started and is not heard since"
+    return "is expected and was never heard"
 
 
 def _silent(track: Track) -> str:

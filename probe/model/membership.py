@@ -19,8 +19,9 @@ from probe.model.events import Event, Kind
 from probe.model.evidence import Answer, Check, MemberState
 from probe.model.gaps import CLOCK_TOLERANCE, Gap, GapKind, classify
 from probe.model.histogram import Histogram
-from probe.model.presence import HEARD, TRANSITIONS, Presence, Trigger
-from probe.model.rules import Rules
+from probe.model.learning import LEARNED_SHARE, Learned, Learning
+from probe.model.presence import HEARD, SILENCE, TRANSITIONS, Presence, Trigger
+from probe.model.rules import ExpectedBy, Rules
 from probe.model.track import LEARN_MASK, NOWHERE, Datagram, Origin, Track
 from protocols.heartbeat import EPOCH_LIKE_MS, LEAST, Heartbeat, Member, host_text, is_lasting, splitter
 
@@ -66,6 +67,7 @@ class Membership:
         self._steady: dict[bytes, Track] = {}  # by the tail of their datagrams
         self._refusals_told_at = float("-inf")
         self.overflow = 0
+        self.learning = Learning()
         self.gaps = Histogram(())
         self.check_seconds = {check: Histogram(SECONDS) for check in Check}
         self.adopt(rules)
@@ -78,15 +80,48 @@ class Membership:
         if self.gaps.bounds != bounds:
             self.gaps = Histogram(bounds)
         self._in_time = _in_time(rules.frequency)
-        expected = rules.expected | rules.static
+        self.learning.after = rules.learn_after
+        self.learning.most = rules.capacity // LEARNED_SHARE
+        self._expect()
+        self.learning.adopt(
+            (one.up_since, one.name) for one in self if one.presence in HEARD and not one.expected
+        )
+
+    def recall(self, learned: Iterable[Learned]) -> None:
+        """Expect again who was learned before."""
+        self.learning.recall(learned)
+        self._expect()
+
+    def start_anew(self, now: float) -> None:
+        """Forget whom this group learned: it is another one. The members known stay."""
+        self.learning.clear()
+        for track in self:
+            track.up_since = now
+        self.adopt(self.rules)
+
+    def _expect(self) -> None:
+        """Hold every member against the rules, and those it is to have against the members."""
+        expected = self._expected()
+        for name in sorted(expected.keys() - self._names.keys()):
+            if (address := _packed(name)) not in self._tracks:
+                self._keep(Track(name, address, self.rules.frequency))
         for track in list(self._tracks.values()):
-            was_expected, track.expected = track.expected, track.name in expected
-            if was_expected and not track.expected:
+            was_expected, track.expected_by = track.expected, expected.get(track.name)
+            if track.expected:
+                self.learning.ended(track.name)
+            elif was_expected:
                 self._let_go(track)
-        self._expect(expected)
-        for track in self._tracks.values():
-            track.static = track.name in rules.static
-            track.stranger = track.member is not None and bool(_strange(track, track.member, rules))
+            track.static = track.name in self.rules.static
+            track.stranger = track.member is not None and bool(_strange(track, track.member, self.rules))
+
+    def _expected(self) -> dict[str, ExpectedBy]:
+        """Return who must be there; of several who say so the settings' list comes first."""
+        rules = self.rules
+        return {
+            **dict.fromkeys((one.member for one in self.learning.members(rules.domain)), ExpectedBy.LEARNED),
+            **dict.fromkeys(rules.static, ExpectedBy.STATIC),
+            **dict.fromkeys(rules.expected, ExpectedBy.SETTINGS),
+        }
 
     def _let_go(self, track: Track) -> None:
         """Have one that is expected no more be forgotten in its time, which may be over."""
@@ -96,11 +131,6 @@ class Membership:
             self._gone[track.address] = track
             if track.last_heard < _head(self._gone).last_heard:
                 self._gone.move_to_end(track.address, last=False)
-
-    def _expect(self, names: Iterable[str]) -> None:
-        for name in sorted(set(names) - self._names.keys()):
-            if (address := _packed(name)) not in self._tracks:
-                self._keep(Track(name, address, self.rules.frequency, expected=True))
 
     def _keep(self, track: Track) -> None:
         self._tracks[track.address] = self._names[track.name] = track
@@ -267,6 +297,8 @@ class Membership:
     def _settle(
         self, track: Track, heartbeat: Heartbeat, now: float, origin: Origin, presence: Presence
     ) -> None:
+        if track.presence not in HEARD or now - track.last_heard >= self.rules.drop_time:
+            self._come_up(track, now)
         track.member = heartbeat.member
         track.origin = origin
         track.last_heard = now
@@ -450,7 +482,10 @@ class Membership:
             (self._passing, rules.forget_after),
             (self._gone, rules.forget_after),
         )
-        return min((_head(queue).last_heard + wait for queue, wait in waits if queue), default=None)
+        moments = [_head(queue).last_heard + wait for queue, wait in waits if queue]
+        if (learned_at := self.learning.deadline()) is not None:
+            moments.append(learned_at)
+        return min(moments, default=None)
 
     def tick(self, now: float) -> list[Event]:
         """Say what the silence until ``now`` means, each member at its own deadline."""
@@ -463,13 +498,13 @@ class Membership:
             while queue and (track := _head(queue)).last_heard + self.rules.forget_after <= now:
                 del queue[track.address]
                 events += self._forget(track, now)
+        for name in self.learning.due(now):
+            self._learn(self._names[name], now)
         return events
 
     def _expire(self, track: Track, trigger: Trigger, now: float) -> list[Event]:
-        presence, kind = TRANSITIONS[track.presence, trigger]
+        presence, kind = SILENCE[trigger]
         self._move(track, presence, now)
-        if kind is None:
-            return []
         return [self._told(kind, track, now, now - track.last_heard), *self._tell_lost(track, now)]
 
     def _forget(self, track: Track, now: float) -> list[Event]:
@@ -480,10 +515,10 @@ class Membership:
 
     def _move(self, track: Track, presence: Presence, now: float) -> None:
         """Change where a member stands, and the queue its next deadline waits in."""
-        for queue in (self._present, self._late, self._passing, self._gone):
-            queue.pop(track.address, None)  # not only where it belongs: what is expected may have changed
+        self._leave_queues(track)
         if presence not in HEARD:
             track.returned_at = None
+            self.learning.ended(track.name)
         if presence is not track.presence:
             track.presence = presence
             track.since = now
@@ -493,12 +528,48 @@ class Membership:
             _, oldest = self._passing.popitem(last=False)
             self._drop(oldest)
 
+    def _leave_queues(self, track: Track) -> None:
+        """Have it wait for nothing: not only where it belongs, for what is expected may have changed."""
+        for queue in (self._present, self._late, self._passing, self._gone):
+            queue.pop(track.address, None)
+
     def _queue(self, presence: Presence, track: Track) -> _Queue:
         if presence is Presence.PRESENT:
             return self._present
         if presence is Presence.LATE:
             return self._late
         return self._passing if track.passing else self._gone
+
+    # -- learning
+
+    def _come_up(self, track: Track, now: float) -> None:
+        """Begin to count for how long it is up."""
+        track.up_since = now
+        if not track.expected:
+            self.learning.began(track.name, now)
+
+    def _learn(self, track: Track, now: float) -> None:
+        """Expect it from now on; one of another domain, or for whom there is no room, waits anew."""
+        domain = track.member.domain if track.member else b""
+        if track.stranger or not self.learning.learn(Learned(track.name, domain)):
+            self.learning.began(track.name, now)
+        else:
+            track.expected_by = ExpectedBy.LEARNED
+
+    def forget(self, name: str, now: float) -> list[Event]:
+        """Miss a member no more: one that is up has to be learned anew, another one leaves the table.
+
+        Not for whom the settings expect; raises KeyError for who is not known.
+        """
+        track = self._names[name]
+        self.learning.forget(name)
+        track.expected_by = None
+        if track.presence in HEARD:
+            self._come_up(track, now)
+            return []
+        self._leave_queues(track)
+        self._drop(track)
+        return [self._event(Kind.FORGOTTEN, track, now, f"{name} is forgotten, as was asked for")]
 
     # -- words
 
@@ -589,7 +660,7 @@ def _strange(track: Track, member: Member, rules: Rules) -> str:
     """Say why nobody expects a member, or nothing."""
     if rules.domain is not None and member.domain != rules.domain:
         return f"{track.name} is of domain {_printable(member.domain)}, not {_printable(rules.domain)}"
-    if rules.expected and not track.expected:
+    if rules.expected and not track.expected and rules.learn_after is None:
         return f"{track.name} is not an expected member"
     return ""
 

@@ -103,19 +103,21 @@ class Picture:
 
     def _count_members(self, count: int) -> None:
         known, expected, serving, half = set[str](), set[str](), set[str](), set[str]()
+        listed = False
         for place in self.places:
             for name, seen in place.members.items():
                 known.add(name)
                 if seen.expected:
                     expected.add(name)
+                    listed |= seen.listed
                 if seen.up:
                     serving.add(name)
                     if seen.state == MemberState.HALF:
                         half.add(name)
         serving -= half
-        wanted = expected or (serving if count else known)
+        wanted = expected if listed else expected | serving if count > len(expected) else known
         self.known, self.count, self.half = known, count, half
-        self.absent = sorted((expected or known) - serving)
+        self.absent = sorted((expected if listed else known) - serving)
         self.alive_of_wanted = len(wanted & serving), max(len(wanted), count)
         self.missing = self.alive_of_wanted[0] < self.alive_of_wanted[1]
 

@@ -25,15 +25,21 @@ class Trigger(StrEnum):
     DROP_TIME = "t_drop"
 
 
+SILENCE: Final = {
+    Trigger.LATE_TIME: (Presence.LATE, Kind.LATE),
+    Trigger.DROP_TIME: (Presence.SILENT, Kind.SILENT),
+}
+"""Where silence alone leads; it always tells."""
+
 TRANSITIONS: Final = {
     (Presence.UNHEARD, Trigger.HEARTBEAT): (Presence.PRESENT, Kind.JOINED),
     (Presence.UNHEARD, Trigger.GOODBYE): (Presence.LEFT, Kind.LEFT),
     (Presence.PRESENT, Trigger.HEARTBEAT): (Presence.PRESENT, None),
     (Presence.PRESENT, Trigger.GOODBYE): (Presence.LEFT, Kind.LEFT),
-    (Presence.PRESENT, Trigger.LATE_TIME): (Presence.LATE, Kind.LATE),
+    (Presence.PRESENT, Trigger.LATE_TIME): SILENCE[Trigger.LATE_TIME],
     (Presence.LATE, Trigger.HEARTBEAT): (Presence.PRESENT, None),
     (Presence.LATE, Trigger.GOODBYE): (Presence.LEFT, Kind.LEFT),
-    (Presence.LATE, Trigger.DROP_TIME): (Presence.SILENT, Kind.SILENT),
+    (Presence.LATE, Trigger.DROP_TIME): SILENCE[Trigger.DROP_TIME],
     (Presence.SILENT, Trigger.HEARTBEAT): (Presence.PRESENT, Kind.RETURNED),
     (Presence.SILENT, Trigger.GOODBYE): (Presence.LEFT, Kind.LEFT),
     (Presence.LEFT, Trigger.HEARTBEAT): (Presence.PRESENT, Kind.BEATS_AFTER_GOODBYE),

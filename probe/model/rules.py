@@ -1,6 +1,16 @@
 """What a group's members are held against."""
 
+from enum import StrEnum
+
 import msgspec
+
+
+class ExpectedBy(StrEnum):
+    """Who says that a member must be there."""
+
+    SETTINGS = "settings"
+    STATIC = "static"
+    LEARNED = "learned"
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -8,7 +18,8 @@ class Rules(msgspec.Struct, frozen=True):
 
     ``expected`` names members ("10.0.0.1:4000"); ``expected_count`` stands alone when only a number is
     known. ``static`` names those that send no heartbeats (StaticMembershipInterceptor): expected beside
-    whoever else is, and alive when their receivers answer. ``asks`` tells that receivers are asked, so
+    whoever else is, and alive when their receivers answer. Who was up for ``learn_after`` without a break is
+    expected beside them, too; None learns nobody. ``asks`` tells that receivers are asked, so
     that silence can be told apart. ``capacity`` bounds the table; ``strangers_per_second`` bounds how many
     new members are taken in at their first heartbeat; at their second it is four times as many.
     """
@@ -20,6 +31,7 @@ class Rules(msgspec.Struct, frozen=True):
     expected: frozenset[str] = frozenset()
     expected_count: int = 0
     static: frozenset[str] = frozenset()
+    learn_after: float | None = None
     domain: bytes | None = None
     asks: bool = True
     capacity: int = 16_384

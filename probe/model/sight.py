@@ -10,6 +10,8 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from probe.model.rules import ExpectedBy
+
 MOST_MEMBERS: Final = 20_000
 """Members that another probe's group may have; ``Rules.capacity`` keeps our own below."""
 _NEVER: Final = 1e11
@@ -52,6 +54,12 @@ class MemberSight(msgspec.Struct, frozen=True, gc=False):
     last_heartbeat: Seconds | None
     age_seconds: Age | None
     receiver: ReceiverSight
+    expected_by: Word | None = None
+
+    @property
+    def listed(self) -> bool:
+        """Whether settings name it: beside those only the learned are wanted. Older probes know no others."""
+        return self.expected and self.expected_by != ExpectedBy.LEARNED
 
     @property
     def answers(self) -> bool | None:

@@ -6,6 +6,7 @@ import msgspec
 
 from probe.model.evidence import Answer, Evidence, MemberState, member_state
 from probe.model.presence import HEARD, Presence
+from probe.model.rules import ExpectedBy
 from protocols.heartbeat import Member
 
 LEARN: Final = 1 / 16
@@ -40,22 +41,22 @@ class Track:
     """
 
     __slots__ = (
-        "address", "alive_ms", "answer", "checks", "clash_until", "closed", "deviation", "expected", "failures",
-        "first_heard", "flaps", "ghost", "head", "heartbeats", "last_heard", "lost", "lost_told", "member",
-        "mismatch", "name", "not_asked", "origin", "period", "presence", "restarts_clean", "restarts_unclean",
-        "returned_at", "rivals", "samples", "since", "stall_seconds", "stalls", "static",
-        "stranger", "tail",
+        "address", "alive_ms", "answer", "checks", "clash_until", "closed", "deviation", "expected_by",
+        "failures", "first_heard", "flaps", "ghost", "head", "heartbeats", "last_heard", "lost", "lost_told",
+        "member", "mismatch", "name", "not_asked", "origin", "period", "presence", "restarts_clean",
+        "restarts_unclean", "returned_at", "rivals", "samples", "since", "stall_seconds", "stalls", "static",
+        "stranger", "tail", "up_since",
     )  # fmt: skip
 
-    def __init__(self, name: str, address: bytes, period: float, *, expected: bool = False) -> None:
+    def __init__(self, name: str, address: bytes, period: float, expected_by: ExpectedBy | None = None) -> None:
         self.name = name
         self.address = address
-        self.expected = expected
+        self.expected_by = expected_by
         self.static = False
         self.member: Member | None = None
         self.head = self.tail = b""
         self.presence = Presence.UNHEARD
-        self.since = 0.0
+        self.since = self.up_since = 0.0
         self.alive_ms = 0
         self.first_heard = self.last_heard = 0.0
         self.returned_at: float | None = None
@@ -81,6 +82,11 @@ class Track:
     def unique_id(self) -> bytes:
         """The unique id of who lives here now, empty when nobody was heard."""
         return self.member.unique_id if self.member else b""
+
+    @property
+    def expected(self) -> bool:
+        """Whether it must be there."""
+        return self.expected_by is not None
 
     @property
     def fresh_answer(self) -> Answer | None:

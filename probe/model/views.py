@@ -15,6 +15,7 @@ from probe.model.hearing import Loss
 from probe.model.histogram import Histogram
 from probe.model.joint import Joint
 from probe.model.judge import Judge
+from probe.model.learning import Learning
 from probe.model.rules import Rules
 from probe.model.sight import GroupSight, MemberSight, ReceiverSight, Role, VerdictSight
 from probe.model.track import Track
@@ -75,6 +76,7 @@ class MemberView(msgspec.Struct, frozen=True, gc=False):
     ghost: str
     rivals: tuple[str, ...]
     receiver: ReceiverView
+    expected_by: str | None = None
 
 
 class VerdictView(msgspec.Struct, frozen=True, gc=False):
@@ -147,7 +149,10 @@ class PeerView(msgspec.Struct, frozen=True, gc=False):
 
 
 class GroupView(msgspec.Struct, frozen=True, gc=False):
-    """One group as seen from here; only ``together`` is from elsewhere, too, and no peer reads it."""
+    """One group as seen from here; only ``together`` is from elsewhere, too, and no peer reads it.
+
+    ``state_saved``: what was learned is safe on disk; null where nothing is to be saved.
+    """
 
     group: str
     address: str
@@ -172,6 +177,8 @@ class GroupView(msgspec.Struct, frozen=True, gc=False):
     members: list[MemberView]
     addresses: tuple[str, ...] = ()
     together: TogetherView | None = None
+    not_learned: int = 0
+    state_saved: bool | None = None
 
 
 class Build(msgspec.Struct, frozen=True, gc=False):
@@ -235,6 +242,8 @@ def view_group(
     offset: float,
     members: list[MemberView] | None = None,
     joint: Joint | None = None,
+    *,
+    saved: bool | None = None,
 ) -> GroupView:
     """Freeze one group; ``offset`` is unix time minus the model's clock.
 
@@ -256,7 +265,7 @@ def view_group(
         malformed=[(*key, count) for key, count in watch.malformed.items()],
         overflow=membership.overflow,
         events={kind.value: watch.events[kind] for kind in Kind},
-        expected=_expected(rules),
+        expected=_expected(rules, membership.learning),
         view_hash=_hash(track.name for track in up),
         view_incarnation_hash=_hash(
             f"{track.name}#{unique_id.hex()}" for track in up for unique_id in _incarnations(track, now, rules)
@@ -269,6 +278,8 @@ def view_group(
         members=members if members is not None else view_members(membership, now, offset, fit=not unfit),
         addresses=joined.addresses,
         together=view_together(joint, offset) if joint is not None else None,
+        not_learned=membership.learning.refused,
+        state_saved=saved,
     )
 
 
@@ -322,6 +333,7 @@ def _sight_of_member(member: MemberView) -> MemberSight:
         last_heartbeat=member.last_heartbeat,
         age_seconds=member.age_seconds,
         receiver=ReceiverSight(receiver.connected, receiver.answered, receiver.asked_at),
+        expected_by=member.expected_by,
     )
 
 
@@ -368,6 +380,7 @@ def view_member(track: Track, now: float, offset: float, *, fit: bool) -> Member
         ghost=track.ghost,
         rivals=tuple(unique_id.hex() for unique_id in track.rivals) if track.rivals else (),
         receiver=_view_receiver(track, offset),
+        expected_by=track.expected_by.value if track.expected_by is not None else None,
     )
 
 
@@ -408,8 +421,9 @@ def _view_verdict(judge: Judge, offset: float) -> VerdictView:
     )
 
 
-def _expected(rules: Rules) -> int:
-    return max(rules.expected_count, len(rules.expected | rules.static))
+def _expected(rules: Rules, learning: Learning) -> int:
+    learned = {one.member for one in learning.members(rules.domain)}
+    return max(rules.expected_count, len(rules.expected | rules.static | learned))
 
 
 def _incarnations(track: Track, now: float, rules: Rules) -> list[bytes]:

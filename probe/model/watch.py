@@ -4,7 +4,7 @@ The daemon, ``replay`` and the benchmarks all drive this, each under its own clo
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -13,6 +13,7 @@ from probe.model.events import Event, Kind
 from probe.model.evidence import Answer
 from probe.model.fitness import Fitness
 from probe.model.judge import Judge
+from probe.model.learning import Learned
 from probe.model.membership import Membership
 from probe.model.rules import Rules
 from probe.model.track import Datagram, Origin
@@ -50,6 +51,22 @@ class Watch:
         self.rules = rules
         self.membership.adopt(rules)
         self._judge_at = now
+
+    def recall(self, learned: Iterable[Learned], now: float) -> None:
+        """Expect again who was learned before this probe started."""
+        self.membership.recall(learned)
+        self._judge_at = now
+
+    def start_anew(self, now: float) -> None:
+        """Forget who was learned: this is another group now."""
+        self.membership.start_anew(now)
+        self._judge_at = now
+
+    def forget(self, name: str, now: float) -> list[Event]:
+        """Miss a member no more; raises KeyError for who is not known."""
+        events = self._noted(self.membership.forget(name, now))
+        self._judge_at = now
+        return events
 
     def receive(self, datagrams: Sequence[Datagram]) -> list[Event]:
         """Take a batch: members already known first, then strangers as far as their budget goes."""
@@ -118,7 +135,10 @@ class Watch:
 
     def tick(self, now: float) -> list[Event]:
         """Let silence speak; judge anew where something changed. Call after what was received is taken."""
+        learned = self.membership.learning.revision
         events = self._noted(self.membership.tick(now))
+        if self.membership.learning.revision != learned:
+            self._judge_soon(now)
         if self._judge_at is not None and self._judge_at <= now:
             events += self.assess(now)
         return events

@@ -9,6 +9,7 @@ import pytest
 
 from probe.config import ReceiverCheck
 from probe.model.evidence import Answer, Outcome
+from probe.model.rules import ExpectedBy
 from probe.model.track import SAMPLES, Track
 from probe.sensors import receivers as module
 from probe.sensors.receivers import Receivers
@@ -22,7 +23,7 @@ PLACES = 4
 def track(host: str, port: int, *, expected: bool = False, steady: bool = False) -> Track:
     """Give what is known of a member."""
     member = Member(socket.inet_aton(host), port, bytes(16))
-    one = Track(member.name, member.address, 0.5, expected=expected)
+    one = Track(member.name, member.address, 0.5, ExpectedBy.SETTINGS if expected else None)
     one.member = member
     one.samples = [0.5] * SAMPLES if steady else []
     return one

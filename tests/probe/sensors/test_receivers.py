@@ -13,6 +13,7 @@ import pytest
 from probe.config import ReceiverCheck
 from probe.model.evidence import Answer, Check, Outcome
 from probe.model.presence import Presence
+from probe.model.rules import ExpectedBy
 from probe.model.track import Track
 from probe.sensors import receivers as module
 from probe.sensors.receivers import IN_FLIGHT, Receivers
@@ -105,7 +106,7 @@ async def test_only_allowed_networks_and_ports_are_asked(
 async def test_an_expected_member_with_a_host_name_is_not_asked() -> None:
     """Names are not looked up."""
     asked = Asked(ReceiverCheck())
-    one = Track("tomcat1:4000", b"tomcat1:4000", 0.5, expected=True)
+    one = Track("tomcat1:4000", b"tomcat1:4000", 0.5, ExpectedBy.SETTINGS)
     asked.follow(one)
     assert one.not_asked == "tomcat1 is no address that can be asked"
 
