@@ -1,6 +1,8 @@
 """The settings: a YAML file and a Tomcat's own server.xml become frozen values, once."""
 
 import ipaddress
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -47,7 +49,10 @@ class ReceiverCheck(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """One membership group; no ``interfaces`` means every multicast interface; durations in seconds."""
+    """One membership group; no ``interfaces`` means every multicast interface; durations in seconds.
+
+    ``expect``: who is expected is listed only, or also learned, after ``learn_after``.
+    """
 
     name: str = "228.0.0.4:45564"
     address: str = "228.0.0.4"
@@ -58,10 +63,17 @@ class Group(msgspec.Struct, frozen=True):
     domain: bytes | None = None
     expected: frozenset[str] = frozenset()
     expected_count: int = 0
+    expect: str = "listed"
+    learn_after: float = 3600.0
     static_members: frozenset[str] = frozenset()
     receiver_check: ReceiverCheck = ReceiverCheck()
     origins: dict[str, str] = {}
     """Which setting came from which file and line, for ``check``."""
+
+    @property
+    def learns(self) -> bool:
+        """Whether who stays up is expected from then on."""
+        return self.expect == "learned"
 
     def rules(self, forget_after: float) -> Rules:
         """Return what the model holds this group's members against."""
@@ -72,6 +84,7 @@ class Group(msgspec.Struct, frozen=True):
             forget_after=forget_after,
             expected=self.expected,
             static=self.static_members,
+            learn_after=self.learn_after if self.learns else None,
             expected_count=self.expected_count,
             domain=self.domain,
             asks=self.receiver_check.level != "off",
@@ -122,16 +135,21 @@ class Peer(msgspec.Struct, frozen=True):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """All settings of one probe; ``forget_after`` in seconds; ``role`` is its own among its peers."""
+    """All settings of one probe; ``forget_after`` in seconds; ``role`` is its own among its peers.
+
+    ``state_directory`` is where what was learned outlives the probe, if not where systemd says.
+    """
 
     groups: tuple[Group, ...] = (Group(),)
     forget_after: float = 3600.0
+    state_directory: str | None = None
     role: str = "segment"
     peers: tuple[Peer, ...] = ()
     web: Web = Web()
     log: Log = Log()
 
 
+EXPECTATIONS: Final = ("listed", "learned")
 LEVELS: Final = ("auto", "off", "connect", "ack")
 ROLES: Final = tuple(role.value for role in Role)
 MOST_PEERS: Final = 64
@@ -152,9 +170,11 @@ def load(path: Path | None = None, server_xml: tuple[Path, ...] = ()) -> Setting
     elements = [element for one in server_xml for element in _read_tomcat(one, problems)]
     folder = path.parent if path is not None else Path()
     groups = _groups(top, elements, folder, problems)
+    nowhere: str | None = None
     settings = Settings(
         groups=tuple(groups),
         forget_after=top.take("forget_after", positive(duration), 3600.0),
+        state_directory=top.take("state_directory", lambda value: str(folder / text(value)), nowhere),
         role=top.take("role", choice(*ROLES), "segment"),
         peers=_peers(top, folder),
         web=_web(top.inner("web"), folder),
@@ -165,6 +185,12 @@ def load(path: Path | None = None, server_xml: tuple[Path, ...] = ()) -> Setting
     if problems:
         raise ConfigError(problems)
     return settings
+
+
+def state_directory(settings: Settings, environment: Mapping[str, str] = os.environ) -> Path | None:
+    """Return where to keep what outlives the probe: as set, or the first of systemd's ``StateDirectory=``."""
+    folder = settings.state_directory or environment.get("STATE_DIRECTORY", "").partition(":")[0]
+    return Path(folder) if folder else None
 
 
 class _Loader(yaml.SafeLoader):
@@ -299,6 +325,8 @@ def _group(fields: Fields, folder: Path, problems: list[str]) -> Group:
         domain=fields.take("domain", lambda value: domain(text(value)), base.domain),
         expected=expected,
         expected_count=count,
+        expect=fields.take("expect", choice(*EXPECTATIONS), base.expect),
+        learn_after=fields.take("learn_after", positive(duration), base.learn_after),
         static_members=fields.take("static_members", _members, base.static_members),
         receiver_check=_receiver_check(check, base.receiver_check),
     )
@@ -368,7 +396,7 @@ def _peers(top: Fields, folder: Path) -> tuple[Peer, ...]:
 
 def _peer(fields: Fields, folder: Path) -> Peer | None:
     nobody: str | None = None
-    url = fields.take("url", _url, "")
+    url = fields.take("url", probe_url, "")
     if "url" not in fields:
         fields.report("url", "is missing: write http://10.0.0.2:10564")
     tls, auth = fields.inner("tls"), fields.inner("basic_auth")
@@ -417,7 +445,8 @@ def _log(fields: Fields) -> Log:
     return log
 
 
-def _url(value: object) -> str:
+def probe_url(value: object) -> str:
+    """Accept the address of a probe, "http://10.0.0.2:10564"; raises ValueError with the remedy."""
     url = text(value)
     try:
         parts = urlsplit(url)

@@ -10,11 +10,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from probe.config import Group, Settings
-from probe.fields import ConfigError
+from probe.config import Group, Settings, state_directory
+from probe.fields import ConfigError, shown
+from probe.memory import NOT_KEPT, DamagedError
 from probe.model.events import Event, Kind
 from probe.model.fitness import LAG_LIMIT, Unfit
+from probe.model.presence import HEARD
+from probe.model.rules import ExpectedBy
 from probe.model.sight import Role
+from probe.model.track import Track
 from probe.model.verdict import ClusterState
 from probe.model.views import Build, ProbeView, Reload, clock_text
 from probe.sensors.interfaces import Interface, Interfaces
@@ -23,7 +27,7 @@ from probe.sensors.peers import Peers
 from probe.station import Station
 from probe.surface.journal import Journal
 from probe.surface.systemd import Notifier
-from probe.surface.web import ListenError, Web
+from probe.surface.web import ListenError, NotForgottenError, NotKnownError, Web
 from probe.web_config import WebConfig, load_web_config
 
 VERSION: Final = version("tribes-probe")
@@ -95,6 +99,7 @@ class Daemon:
         self._read_peers()
         for station in self.stations.values():
             station.start(tasks)
+        self._remember()
         self.journal.info("started", f"tribes-probe {VERSION}: {', '.join(dict.fromkeys(self._web.addresses))}")
         gc.freeze()  # what start-up made stays: no collection needs to look at it again
         self._notifier.ready()
@@ -115,7 +120,9 @@ class Daemon:
         self._stop.set()
 
     def _station(self, group: Group, settings: Settings) -> Station:
-        return Station(group, settings.forget_after, self._tell, self._join_changed)
+        return Station(
+            group, settings.forget_after, self._tell, self._join_changed, self._learned, self._saved_changed
+        )
 
     # -- what happens
 
@@ -143,6 +150,73 @@ class Daemon:
     def _follow(self, interfaces: tuple[Interface, ...]) -> None:
         for station in self.stations.values():
             station.follow(interfaces)
+
+    # -- what is learned
+
+    def _remember(self) -> None:
+        """Have what is learned be kept where the settings say."""
+        folder = state_directory(self.settings)
+        for station in self.stations.values():
+            try:
+                station.remember(folder, self._tasks)
+            except DamagedError as error:
+                self.journal.error("state-damaged", str(error), group=station.group.name)
+        if folder is None and any(group.learns for group in self.settings.groups):
+            self.journal.warn("state-not-saved", NOT_KEPT)
+
+    def _learned(self, group: Group, members: list[str]) -> None:
+        for member in members:
+            text = (
+                f"{member} was up for {group.learn_after:g} s: it is expected until it is forgotten by request"
+            )
+            self.journal.info("learned", text, group=group.name, member=member)
+
+    def _saved_changed(self, group: Group, why: str) -> None:
+        if why:
+            text = f"who was learned cannot be saved, and is lost if the probe stops: {why}"
+            self.journal.warn("state-not-saved", text, group=group.name)
+        else:
+            self.journal.info("state-saved", "who was learned is saved again", group=group.name)
+
+    def forget(self, member: str, group: str | None = None) -> str:
+        """Miss a member of a group no more, or of the only group that knows it; say what that means.
+
+        Raises ``NotKnownError``, and ``NotForgottenError`` for whom forgetting would not help.
+        """
+        station, track = self._find(member, group)
+        name = station.group.name
+        if track.expected_by in {ExpectedBy.SETTINGS, ExpectedBy.STATIC}:
+            raise NotForgottenError(
+                f"{member} is expected by the settings of {name}: take it out there and reload"
+            )
+        heard = track.presence in HEARD
+        if heard and not track.expected:
+            raise NotForgottenError(
+                f"{member} is heard in {name} and was not learned: nothing is to be forgotten"
+            )
+        station.forget(member)
+        text = f"{member} of {name} is forgotten"
+        if heard:
+            text += (
+                f"; it is heard, and is expected again once it is up for {station.group.learn_after:g} s more"
+            )
+        self.journal.info("forget", text, group=name, member=member)
+        return text
+
+    def _find(self, member: str, group: str | None) -> tuple[Station, Track]:
+        if group is not None and group not in self.stations:
+            raise NotKnownError(f"no group is called {shown(group)}: there is {', '.join(self.stations)}")
+        found = [
+            (station, track)
+            for name, station in self.stations.items()
+            if group in {None, name} and (track := station.watch.membership.named(member)) is not None
+        ]
+        if not found:
+            raise NotKnownError(f"{member} is not known")
+        if len(found) > 1:
+            names = ", ".join(station.group.name for station, _ in found)
+            raise NotForgottenError(f"{member} is known in {names}: say in which group to forget it")
+        return found[0]
 
     # -- this probe's own health
 
@@ -231,6 +305,7 @@ class Daemon:
             _close_all(stations, sockets)
             raise
         self._change_over(settings, stations, sockets)
+        self._remember()
         self._peers = peers
         self._read_peers()
 

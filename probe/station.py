@@ -3,12 +3,16 @@
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Final
 
 from probe.config import HERE, Group
+from probe.memory import Keeper, Memory
 from probe.model.events import Event, Kind
 from probe.model.evidence import Answer
 from probe.model.fitness import Fitness, Unfit
+from probe.model.learning import Learned
 from probe.model.sight import Role, Vantage
 from probe.model.track import Datagram
 from probe.model.vantages import Together
@@ -27,12 +31,25 @@ _BACK: Final = frozenset({Kind.RETURNED, Kind.RESTARTED, Kind.RECOVERED, Kind.CH
 Tell = Callable[[list[Event]], None]
 Changed = Callable[[Group, str, bool, str], None]
 """Group, interface, whether its join holds, why."""
+Saved = Callable[[Group, str], None]
+"""Group, and why what it learned cannot be saved; empty when it can again."""
 
 
 class Station:
-    """Watches one group; ``tell`` takes what happens, ``changed`` every join that begins or ends."""
+    """Watches one group; ``tell`` takes what happens, ``changed`` every join that begins or ends.
 
-    def __init__(self, group: Group, forget_after: float, tell: Tell, changed: Changed) -> None:
+    ``learned`` takes who is newly learned, ``saved`` that this can be saved no more, or again.
+    """
+
+    def __init__(
+        self,
+        group: Group,
+        forget_after: float,
+        tell: Tell,
+        changed: Changed,
+        learned: Callable[[Group, list[str]], None],
+        saved: Saved,
+    ) -> None:
         """Open the socket; raises OSError."""
         now = time.monotonic()
         self.group = group
@@ -40,6 +57,12 @@ class Station:
         self.watch.fitness.trouble(Unfit.NOT_JOINED, now)
         self._tell = tell
         self._changed = changed
+        self._learned = learned
+        self._saved = saved
+        self._known: frozenset[Learned] = frozenset()
+        self._revision = 0
+        self._keeper: Keeper | None = None
+        self._keeping: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._wakes_at = 0.0
         self._drops = 0
@@ -65,8 +88,12 @@ class Station:
         self, group: Group, forget_after: float, multicast: Multicast | None, tasks: asyncio.TaskGroup
     ) -> None:
         """Take new settings, and another socket if one is given; the members known stay. ``follow`` is next."""
-        self.group = group
         now = time.monotonic()
+        if (group.address, group.port) != (self.group.address, self.group.port):
+            self._stop_keeping()  # what was learned there is safe in a file of its own
+            self.watch.start_anew(now)
+            self._known = frozenset()
+        self.group = group
         self.watch.adopt(group.rules(forget_after), now)
         self.watch.fitness.calm = group.drop_time
         if multicast is not None:
@@ -92,6 +119,50 @@ class Station:
             self._timer.cancel()
         if self._asking is not None:
             self._asking.cancel()
+        self._stop_keeping()
+
+    # -- what is learned
+
+    def remember(self, folder: Path | None, tasks: asyncio.TaskGroup) -> None:
+        """Keep in this folder who is learned; who was learned before the probe started is expected again.
+
+        Raises ``DamagedError`` when it cannot be told who that was; all else is done then.
+        """
+        memory = None
+        if folder is not None and self.group.learns:
+            memory = Memory(folder, f"{self.group.address}-{self.group.port}")
+        if memory is not None and self._keeper is not None and self._keeper.memory.path == memory.path:
+            return
+        self._stop_keeping()
+        if memory is None:
+            return
+        keeper = self._keeper = Keeper(memory, partial(self._saved, self.group))
+        self._keeping = tasks.create_task(keeper.run())
+        try:
+            self.watch.recall(keeper.recall(), time.monotonic())
+        finally:
+            self._known |= self.watch.membership.learning.everybody()
+            keeper.keep(self._known)
+            self._follow_all()
+            self._arm()
+
+    def _stop_keeping(self) -> None:
+        if self._keeping is not None:
+            self._keeping.cancel()
+        self._keeper = self._keeping = None
+
+    def _keep(self) -> None:
+        """Save who is learned, where that changed."""
+        known = self.watch.membership.learning.everybody()
+        if news := sorted(known - self._known):
+            self._learned(self.group, [one.member for one in news])
+        self._known = known
+        if self._keeper is not None:
+            self._keeper.keep(known)
+
+    def forget(self, member: str) -> None:
+        """Miss a member no more; raises KeyError for who is not known."""
+        self._happened(self.watch.forget(member, time.monotonic()))
 
     # -- what the sensors say
 
@@ -166,6 +237,9 @@ class Station:
             for event in events:
                 if event.member:
                     self._ask(event)
+        if self.watch.membership.learning.revision != self._revision:
+            self._revision = self.watch.membership.learning.revision
+            self._keep()
         self._arm()
 
     # -- asking
@@ -195,7 +269,9 @@ class Station:
             members += view_members(tracks[start : start + SLICE], time.monotonic(), offset, fit=fit)
             await asyncio.sleep(0)
         joint = self.together.joint if self.together is not None else None
-        return view_group(self.watch, self.multicast.status(), time.monotonic(), offset, members, joint)
+        saved = self._keeper.saved if self._keeper is not None else None
+        status = self.multicast.status()
+        return view_group(self.watch, status, time.monotonic(), offset, members, joint, saved=saved)
 
     def sentence(self, clock: Callable[[float], str]) -> str:
         """Say what this probe says alone, and what it says with others."""

@@ -177,6 +177,9 @@ async def test_every_endpoint_is_listed() -> None:
         async def reload(self) -> str | None:
             return None
 
+        def forget(self, member: str, group: str | None = None) -> str:
+            raise NotImplementedError
+
     nothing: Source = Nothing()
     routes = {
         f"{route.method} {route.resource.canonical}"

@@ -6,7 +6,8 @@ from typing import Any, Final
 import click
 
 from probe.cli.settings import insist, source_flags
-from probe.config import Group, Settings
+from probe.config import Group, Settings, state_directory
+from probe.memory import NOT_KEPT
 
 _DEFAULT: Final = "default"
 
@@ -35,6 +36,11 @@ def explain(settings: Settings) -> Iterator[str]:
         for name, value, origin in rows:
             yield f"  {name:{wide[0]}}  {value:{wide[1]}}  {origin}"
     yield f"forget_after {_text(settings.forget_after)}"
+    folder = state_directory(settings)
+    origin = " ($STATE_DIRECTORY)" if folder is not None and settings.state_directory is None else ""
+    yield f"state_directory {_text(folder)}{origin}"
+    if folder is None and any(group.learns for group in settings.groups):
+        yield NOT_KEPT
     yield f"role {settings.role}"
     for peer in settings.peers:
         yield f"peer {peer.name!a} {peer.url!a} {peer.role or 'as it says'}"
@@ -55,6 +61,8 @@ def _rows(group: Group) -> Iterator[tuple[str, str, str]]:
         "drop_time": group.drop_time,
         "domain": group.domain if group.domain is None else ascii(group.domain.decode("latin-1")),
         "expected": sorted(group.expected) or group.expected_count or None,
+        "expect": group.expect,
+        "learn_after": group.learn_after,
         "static_members": sorted(group.static_members),
         "receiver_check.level": check.level,
         "receiver_check.interval": check.interval,

@@ -130,9 +130,21 @@ GROUP: Final[dict[Family, Callable[[GroupView], _Pairs]]] = {
     ("tribes_cluster_members", "gauge", "Members per state."): lambda group: (
         ({"state": state.value}, group.verdict.counts.get(state.value, 0)) for state in MemberState
     ),
-    ("tribes_cluster_members_expected", "gauge", "Members expected by the settings."): lambda group: [
-        ({}, group.expected)
-    ],
+    (
+        "tribes_cluster_members_expected",
+        "gauge",
+        "Members expected, by the settings or learned.",
+    ): lambda group: [({}, group.expected)],
+    (
+        "tribes_members_not_learned",
+        "counter",
+        "Members that were up for long enough and found no room among the learned.",
+    ): lambda group: [({}, group.not_learned)],
+    (
+        "tribes_probe_state_saved",
+        "gauge",
+        "1 while who was learned is safe on disk; none where nothing is to be kept.",
+    ): lambda group: [] if group.state_saved is None else [({}, group.state_saved)],
     ("tribes_view_members", "gauge", "Members up in this vantage's view."): lambda group: [
         ({}, sum(member.up for member in group.members))
     ],

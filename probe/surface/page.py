@@ -127,6 +127,7 @@ def _receiver(member: MemberView) -> str:
 
 def _remarks(member: MemberView) -> str:
     remarks = {
+        f"expected: {member.expected_by}": member.expected,
         "ghost suspected": bool(member.ghost),
         f"announced by {member.source}": member.address_mismatch,
         f"restarted {member.restarts_clean + member.restarts_unclean}×": member.restarts_clean

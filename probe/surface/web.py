@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 import msgspec
 from aiohttp import BasicAuth, hdrs, web
 
-from probe.fields import listen_address
+from probe.fields import host_port, listen_address
 from probe.model.views import ProbeView
 from probe.surface import page
 from probe.surface.auth import Users
@@ -43,6 +43,21 @@ class ListenError(Exception):
     """A listen address cannot be used; one line."""
 
 
+class NotKnownError(Exception):
+    """A member or group is not known; one line."""
+
+
+class NotForgottenError(Exception):
+    """A member cannot be forgotten; one line with the remedy."""
+
+
+class Forget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom to forget; ``group`` is its name, needed where several know the member."""
+
+    member: str
+    group: str | None = None
+
+
 class Source(Protocol):
     """What the web shows and may ask for."""
 
@@ -54,6 +69,9 @@ class Source(Protocol):
 
     async def reload(self) -> str | None:
         """Read the settings anew; return what was wrong with them."""
+
+    def forget(self, member: str, group: str | None = None) -> str:
+        """Miss a member no more; say what that means. Raises ``NotKnownError``, ``NotForgottenError``."""
 
 
 class Web:
@@ -87,6 +105,7 @@ class Web:
         app.router.add_get("/-/healthy", self._healthy)
         app.router.add_get("/-/ready", self._ready)
         app.router.add_post("/-/reload", self._reload)
+        app.router.add_post("/api/v1/forget", self._forget)
         return app
 
     async def listen(self, addresses: tuple[str, ...]) -> None:
@@ -178,6 +197,27 @@ class Web:
         if wrong is not None:
             return web.Response(status=400, text=f"not reloaded, the old settings stay in force:\n{wrong}\n")
         return web.Response(text="reloaded\n", headers=self._headers())
+
+    async def _forget(self, request: web.Request) -> web.Response:
+        try:
+            wanted = _whom(request.content_type, await request.read())
+            status, text = 200, self._source.forget(wanted.member, wanted.group)
+        except NotKnownError as error:
+            status, text = 404, f"not forgotten: {error}"
+        except (NotForgottenError, ValueError) as error:
+            status, text = 400, f"not forgotten: {error}"
+        return web.Response(status=status, text=" ".join(text.split()) + "\n", headers=self._headers())
+
+
+def _whom(content_type: str, body: bytes) -> Forget:
+    """Read whom to forget; raises ValueError with the remedy.
+
+    Not a form: another site's page could have a browser send one, with the password that it remembers.
+    """
+    if content_type != "application/json":
+        raise ValueError('send JSON, as application/json: {"member": "10.0.0.1:4000"}')
+    wanted = msgspec.json.decode(body, type=Forget)
+    return Forget(host_port(wanted.member), wanted.group)
 
 
 def split_address(address: str) -> tuple[str, int]:

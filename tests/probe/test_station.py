@@ -34,7 +34,7 @@ class Watched:
     def __init__(self, tasks: asyncio.TaskGroup) -> None:
         self.tasks = tasks
         self.told: asyncio.Queue[Event] = asyncio.Queue()
-        self.station = Station(GROUP, FORGET, self._tell, lambda *_: None)
+        self.station = Station(GROUP, FORGET, self._tell, *[lambda *_: None] * 3)
         self.station.start(tasks)
         self.station.follow(list_interfaces())
 

@@ -391,6 +391,10 @@ class Source:
         """Find nothing wrong."""
         return None
 
+    def forget(self, member: str, group: str | None = None) -> str:
+        """Forget nobody."""
+        raise NotImplementedError
+
 
 async def test_tls_with_certificates_on_both_sides(tmp_path: Path) -> None:
     """The peer is believed by its authority, and believes us by ours; without either nothing is read."""

@@ -158,6 +158,10 @@ class Source:
         """Find nothing wrong."""
         return None
 
+    def forget(self, member: str, group: str | None = None) -> str:
+        """Forget nobody."""
+        raise NotImplementedError
+
 
 @pytest.fixture(name="url")
 async def _url() -> AsyncIterator[str]:

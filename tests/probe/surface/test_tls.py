@@ -30,6 +30,10 @@ class Source:
         """Find nothing wrong."""
         return None
 
+    def forget(self, member: str, group: str | None = None) -> str:
+        """Forget nobody."""
+        raise NotImplementedError
+
 
 @pytest.fixture(name="ca")
 def _ca(tmp_path: Path) -> Authority:

@@ -12,7 +12,7 @@ from support.view import MEMBERS, view
 
 from probe.model.views import ProbeView
 from probe.surface import web as module
-from probe.surface.web import ListenError, Web
+from probe.surface.web import ListenError, NotForgottenError, NotKnownError, Web
 from probe.web_config import WebConfig
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -25,6 +25,7 @@ class Source:
         self.reason: str | None = None
         self.wrong: str | None = None
         self.reloads = 0
+        self.forgotten: list[str] = []
         self.gate = asyncio.Event()
         self.gate.set()
         self.asked = asyncio.Event()
@@ -43,6 +44,15 @@ class Source:
         """Count, and say what was set."""
         self.reloads += 1
         return self.wrong
+
+    def forget(self, member: str, group: str | None = None) -> str:
+        """Forget whom the view has, unless settings say otherwise; know no others."""
+        if group not in {None, "one"} or member not in MEMBERS:
+            raise NotKnownError(f"{member} is not known")
+        if member == MEMBERS[0]:
+            raise NotForgottenError(f"{member} is expected by the settings")
+        self.forgotten.append(member)
+        return f"{member} is forgotten"
 
 
 class Site:
@@ -76,6 +86,7 @@ PATHS = [
     ("/-/ready", 200, "text/plain; charset=utf-8"),
     ("/nowhere", 404, "text/plain; charset=utf-8"),
     ("/-/reload", 405, "text/plain; charset=utf-8"),
+    ("/api/v1/forget", 405, "text/plain; charset=utf-8"),
     ("/metrics/", 404, "text/plain; charset=utf-8"),
     ("/..%2f..%2fetc/passwd", 404, "text/plain; charset=utf-8"),
 ]
@@ -153,6 +164,44 @@ async def test_reload_tells_how_it_ended(site: Site) -> None:
     assert reply.status == 400
     assert reply.body == f"not reloaded, the old settings stay in force:\n{site.source.wrong}\n"
     assert site.source.reloads == 2
+
+
+FORGETS = [
+    (f'{{"member": "{MEMBERS[1]}"}}', 200, f"{MEMBERS[1]} is forgotten"),
+    ('{"member": "[FD77:0::3]:4000", "group": "one"}', 200, "[fd77::3]:4000 is forgotten"),
+    (f'{{"member": "{MEMBERS[0]}"}}', 400, f"not forgotten: {MEMBERS[0]} is expected by the settings"),
+    ('{"member": "10.9.9.9:4000"}', 404, "not forgotten: 10.9.9.9:4000 is not known"),
+    (f'{{"member": "{MEMBERS[1]}", "group": "two"}}', 404, f"not forgotten: {MEMBERS[1]} is not known"),
+    ('{"member": "tomcat1"}', 400, 'not forgotten: "tomcat1" is no member: write address:port, such as'),
+    ('{"member": 4000}', 400, "not forgotten: Expected `str`, got `int`"),
+    ('{"member": "10.0.0.2:4000", "x\\ny": 1}', 400, "not forgotten: Object contains unknown field `x y`"),
+    ("{}", 400, "not forgotten: Object missing required field `member`"),
+    ("", 400, "not forgotten: Input data was truncated"),
+    ("[" * 60_000, 400, "not forgotten: "),
+    ("member=10.0.0.2:4000", 400, "not forgotten: JSON is malformed"),
+]
+
+
+@pytest.mark.parametrize(("body", "status", "line"), FORGETS)
+async def test_forgetting_is_answered_in_one_line(site: Site, body: str, status: int, line: str) -> None:
+    """Done, not known, or why not and what to do; nothing else is forgotten."""
+    reply = await curl(
+        f"{site.url}/api/v1/forget", "-H", "Content-Type: application/json", "--data-binary", body
+    )
+    assert reply.status == status
+    assert reply.body.startswith(line)
+    assert len(reply.body.splitlines()) == 1
+    assert len(site.source.forgotten) == (status == 200)
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data"])
+async def test_no_page_elsewhere_can_have_a_browser_forget(site: Site, kind: str) -> None:
+    """What a form of another site can send is refused, whatever is in it."""
+    body = f'{{"member": "{MEMBERS[1]}"}}'
+    reply = await curl(f"{site.url}/api/v1/forget", "-H", f"Content-Type: {kind}", "-d", body)
+    assert reply.status == 400
+    assert reply.body.startswith("not forgotten: send JSON, as application/json: ")
+    assert site.source.forgotten == []
 
 
 async def test_garbage_is_refused_and_the_next_client_is_served(site: Site) -> None:
