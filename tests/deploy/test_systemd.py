@@ -136,6 +136,37 @@ def test_the_probe_lives_within_it(tmp_path: Path, restrict: seccomp.Filter) -> 
         assert time.monotonic() - asked < 1.0
 
 
+def test_what_was_learned_can_be_saved_within_it(tmp_path: Path, restrict: seccomp.Filter) -> None:
+    """The unit gives it a folder of its own, and the filter lets it put aside and replace a file."""
+    unit = seccomp.settings(UNIT)
+    assert (unit["StateDirectory"], unit["StateDirectoryMode"]) == (["tribes-probe"], ["0700"])
+    (tmp_path / "learned-here.json").write_text("damaged")
+    tried = subprocess.run(
+        [sys.executable, "-c", SAVES, tmp_path],
+        preexec_fn=restrict,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (tried.stdout, tried.stderr) == ("put aside\nsaved\n", "")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+SAVES = """
+import pathlib, sys
+from probe.memory import DamagedError, Memory
+from probe.model.learning import Learned
+
+memory, learned = Memory(pathlib.Path(sys.argv[1]), "here"), {Learned("10.0.0.1:4000")}
+try:
+    memory.read()
+except DamagedError as damaged:
+    print("put aside" if "it is kept as" in str(damaged) else damaged)
+memory.write(learned)
+print("saved" if memory.read() == learned else memory.read())
+"""
+
+
 @pytest.mark.parametrize(
     ("what", "does"),
     [

@@ -16,6 +16,7 @@ from probe.config import (
     Settings,
     Web,
     load,
+    state_directory,
 )
 from probe.fields import ConfigError, duration, host_port, listen_address, shown
 
@@ -101,8 +102,11 @@ groups:
       option_flag: 256
   - address: 239.1.2.3
     expected: 3
+    expect: learned
+    learn_after: 90m
     receiver_check: {level: off}
 forget_after: 2d
+state_directory: state
 role: local
 peers:
   - url: https://10.0.0.2:10564/
@@ -140,11 +144,14 @@ log: {level: debug, format: json}
         name="239.1.2.3:45564",
         address="239.1.2.3",
         expected_count=3,
+        expect="learned",
+        learn_after=5400.0,
         receiver_check=ReceiverCheck(level="off"),
     )
     assert settings.forget_after == 172_800.0
     assert settings.role == "local"
     folder = file.parent
+    assert settings.state_directory == str(folder / "state")
     assert settings.peers == (
         Peer(
             "https://10.0.0.2:10564",
@@ -172,6 +179,24 @@ def test_the_model_is_told_what_it_needs() -> None:
     assert rules.forget_after == 60.0
     assert not rules.asks
     assert Group().rules(60.0).asks
+    assert Group(learn_after=60.0).rules(60.0).learn_after is None
+    assert Group(expect="learned", learn_after=60.0).rules(60.0).learn_after == 60.0
+
+
+@pytest.mark.parametrize(
+    ("written", "environment", "folder"),
+    [
+        (None, {}, None),
+        (None, {"STATE_DIRECTORY": ""}, None),
+        (None, {"STATE_DIRECTORY": "/var/lib/tribes-probe"}, "/var/lib/tribes-probe"),
+        (None, {"STATE_DIRECTORY": "/var/lib/one:/var/lib/two"}, "/var/lib/one"),
+        ("/srv", {"STATE_DIRECTORY": "/var/lib/tribes-probe"}, "/srv"),
+    ],
+)
+def test_where_the_state_is_kept(written: str | None, environment: dict[str, str], folder: str | None) -> None:
+    """Where the settings say, else in the first folder of systemd's, else nowhere."""
+    found = state_directory(Settings(state_directory=written), environment)
+    assert found == (Path(folder) if folder is not None else None)
 
 
 @pytest.mark.parametrize(
@@ -232,8 +257,8 @@ NO_MULTICAST = "is no multicast address: 224.0.0.0 to 239.255.255.255, or ff00::
 NO_LISTEN_ADDRESS = "is no listen address: write :10564, 127.0.0.1:10564 or [::1]:10564"
 NO_DURATION = "is no duration: write a number with its unit, such as 500ms, 3s, 1m or 1h"
 OF_A_GROUP = (
-    "address, domain, drop_time, expected, frequency, interfaces, name, port, receiver_check, "
-    "server_xml, static_members"
+    "address, domain, drop_time, expect, expected, frequency, interfaces, learn_after, name, port, "
+    "receiver_check, server_xml, static_members"
 )
 NOT_ALLOWED = 'special characters are not allowed in "<byte string>", position 0'
 HOST_BITS = "is no network: 9.0.0.1/8 has host bits set"
@@ -241,7 +266,13 @@ NO_TAG = "could not determine a constructor for the tag 'tag:yaml.org,2002:pytho
 NO_PROBE = "is no address of a probe: write http://10.0.0.2:10564"
 MISTAKES = [
     ("gruops: []", 'FILE: gruops: unknown setting: did you mean "groups"?'),
-    ("zzz: 1", "FILE: zzz: unknown setting: known are forget_after, groups, log, peers, role, web"),
+    (
+        "zzz: 1",
+        "FILE: zzz: unknown setting: known are forget_after, groups, log, peers, role, state_directory, web",
+    ),
+    (G + "expect: everybody", 'FILE: groups[0].expect: "everybody" is none of listed, learned'),
+    (G + "learn_after: 0s", 'FILE: groups[0].learn_after: "0s" is not above zero'),
+    ("state_directory: 3", 'FILE: state_directory: "3" is no text: quote it'),
     (
         G + "adress: 228.0.0.4",
         'FILE: groups[0].adress: unknown setting: did you mean "address"?',
@@ -444,7 +475,7 @@ def test_every_mistake_is_told_at_once(file: Path) -> None:
         f"FILE: groups[0].zap: unknown setting: known are {OF_A_GROUP}",
         f"FILE: groups[0].zip: unknown setting: known are {OF_A_GROUP}",
         'FILE: log.level: "loud" is none of debug, info, warn, error',
-        "FILE: zop: unknown setting: known are forget_after, groups, log, peers, role, web",
+        "FILE: zop: unknown setting: known are forget_after, groups, log, peers, role, state_directory, web",
     ]
 
 

@@ -73,7 +73,7 @@ def view(*, gone: int = 0, name: str = "228.0.0.4:45564", reload: bool = True) -
         fit=False,
         unfit=["loop-lag"],
         loop_lag_seconds=0.125,
-        groups=[view_group(watch, joined, NOW, AT - NOW, joint=_joint())],
+        groups=[view_group(watch, joined, NOW, AT - NOW, joint=_joint(), saved=True)],
         role="local",
         peers=[
             PeerView("b", "http://10.0.0.2:10564", "local", True, "", "0.1.0", AT - 1, ("228.0.0.4:45564",)),  # noqa: FBT003

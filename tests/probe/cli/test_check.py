@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from support.command import invoke, refused
 
+from probe.memory import NOT_KEPT
+
 SERVER_XML = """<Server><Engine><Cluster>
 <Channel>
 <Membership address="228.0.0.9" port="45570" dropTime="${drop}"/>
@@ -72,6 +74,26 @@ def test_nothing_read_reaches_the_terminal_raw(tmp_path: Path) -> None:
     file = tmp_path / "settings.yml"
     file.write_text('groups: [{domain: "\\x1b[31mred"}]')
     assert rows(invoke("check", "--config.file", file).stdout)["domain"][0] == "'\\x1b[31mred'"
+
+
+def test_where_the_learned_are_kept_is_told(tmp_path: Path) -> None:
+    """The folder and who names it; that there is none, in one line, where somebody is to be learned."""
+    file = tmp_path / "settings.yml"
+    file.write_text("groups: [{expect: learned, learn_after: 30m}]")
+    lines = invoke("check", "--config.file", file, env={"STATE_DIRECTORY": ""}).stdout.splitlines()
+    at = lines.index("state_directory none")
+    assert lines[at + 1] == NOT_KEPT
+    found = rows("\n".join(lines))
+    assert found["expect"] == ["learned", f"{file}: groups[0]"]
+    assert found["learn_after"] == ["1800s", f"{file}: groups[0]"]
+    output = invoke("check", "--config.file", file, env={"STATE_DIRECTORY": "/var/lib/x"}).stdout
+    assert "state_directory /var/lib/x ($STATE_DIRECTORY)\n" in output
+    file.write_text("groups: [{expect: learned}]\nstate_directory: here")
+    output += invoke("check", "--config.file", file).stdout
+    assert f"state_directory {tmp_path}/here\n" in output
+    file.write_text("groups: [{}]")
+    output += invoke("check", "--config.file", file, env={"STATE_DIRECTORY": ""}).stdout
+    assert NOT_KEPT not in output
 
 
 @pytest.mark.parametrize(

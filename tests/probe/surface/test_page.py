@@ -104,6 +104,10 @@ def test_remarks_tell_what_is_odd() -> None:
     }
     text = read(changed(view(), **odd)).text
     assert "ghost suspected, announced by 10.0.0.9, restarted 3×, flapped 4×" in text
+    for expected_by in ("settings", "static", "learned"):
+        seen = changed(view(), expected=True, expected_by=expected_by)
+        assert f"expected: {expected_by}" in read(seen).text
+    assert "expected: " not in read(view()).text
     assert "ghost" not in read(view()).text
 
 
