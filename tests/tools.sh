@@ -7,13 +7,15 @@ set -eu
 declare -A packages=(
 	[ip]=iproute2 [nft]=nftables [tshark]=tshark [tcpdump]=tcpdump [promtool]=prometheus [amtool]=prometheus-alertmanager
 	[chromium]=chromium [openssl]=openssl [systemd-analyze]=systemd [javac]=openjdk-17-jdk-headless
-	[mvn]=maven [curl]=curl [gcc]=gcc
+	[mvn]=maven [curl]=curl [gcc]=gcc [apache2]=apache2-bin
 )
 
 missing=()
 for program in "${!packages[@]}"; do
 	command -v "$program" >/dev/null || missing+=("${packages[$program]}")
 done
+# a module, no program; apache2-bin has no service of its own to be started, apache2 would have
+[ -e /usr/lib/apache2/modules/mod_jk.so ] || missing+=(libapache2-mod-jk)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 
@@ -20,6 +21,12 @@ def _root() -> str | None:
     return _programs("ip", "nft")()
 
 
+def _httpd() -> str | None:
+    if not Path("/usr/lib/apache2/modules/mod_jk.so").exists():
+        return "Apache httpd's mod_jk not found: run make test as root once, or install libapache2-mod-jk"
+    return _programs("apache2", "unshare")()
+
+
 NEEDS: Final[dict[str, Callable[[], str | None]]] = {
     "tomcat": _programs("javac", "mvn"),
     "netns": _root,
@@ -28,6 +35,7 @@ NEEDS: Final[dict[str, Callable[[], str | None]]] = {
     "alertmanager": _programs("promtool", "prometheus", "amtool", "prometheus-alertmanager"),
     "browser": _programs("chromium"),
     "systemd": _programs("systemd-analyze"),
+    "httpd": _httpd,
 }
 """Marker to a question that returns why its tests cannot run, or None."""
 

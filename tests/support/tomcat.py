@@ -34,24 +34,49 @@ def class_path(branch: str) -> str:
     sources = [*(FOLDER / "src").glob("*.java")]
     if branch in WHOLE:
         sources += (FOLDER / "server").glob("*.java")
+
+    def make() -> None:
+        _fetch(branch, target / "lib")
+        _run("javac", "-nowarn", "-cp", f"{target}/lib/*", "-d", target / "classes", *sources)
+
+    _keep(target, sources, make)
+    return f"{target}/lib/*:{target}/classes"
+
+
+@functools.cache
+def distribution() -> Path:
+    """Return the folder of a Tomcat 8.5 as it is downloaded, fetched where needed."""
+    target = FOLDER / "target" / "distribution"
+
+    def make() -> None:
+        _fetch("distribution", target / "lib")
+        (archive,) = (target / "lib").glob("tomcat-*.tar.gz")
+        _run("tar", "--extract", "--no-same-owner", "--file", archive, "--directory", target)
+
+    _keep(target, [], make)
+    (home,) = target.glob("apache-tomcat-*")
+    return home
+
+
+def compiled(home: Path, target: Path, *sources: Path) -> None:
+    """Compile servlets against a distribution's own classes into a folder."""
+    _run(
+        "javac", "-nowarn", "--release", "8", "-Xlint:-options", "-cp", f"{home}/lib/*", "-d", target, *sources
+    )
+
+
+def _keep(target: Path, sources: list[Path], make: Callable[[], None]) -> None:
+    """Make a folder anew unless it was made of the same pom and sources."""
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in (FOLDER / "pom.xml", *sorted(sources))))
     stamp = target / "made"
     if not stamp.exists() or stamp.read_text(encoding="ascii") != digest.hexdigest():
         shutil.rmtree(target, ignore_errors=True)
-        _run(
-            "mvn",
-            "-q",
-            "-B",
-            "-f",
-            FOLDER / "pom.xml",
-            "-P",
-            branch,
-            f"-Dlib={target}/lib",
-            "process-resources",
-        )
-        _run("javac", "-nowarn", "-cp", f"{target}/lib/*", "-d", target / "classes", *sources)
+        make()
         stamp.write_text(digest.hexdigest(), encoding="ascii")
-    return f"{target}/lib/*:{target}/classes"
+
+
+def _fetch(profile: str, lib: Path) -> None:
+    _run("mvn", "-q", "-B", "-f", FOLDER / "pom.xml", "-P", profile, f"-Dlib={lib}", "process-resources")
 
 
 def _run(*command: object) -> str:
