@@ -69,6 +69,8 @@ class Group(msgspec.Struct, frozen=True):
     receiver_check: ReceiverCheck = ReceiverCheck()
     origins: dict[str, str] = {}
     """Which setting came from which file and line, for ``check``."""
+    clusters: tuple[ClusterElement, ...] = ()
+    """The ``<Cluster>`` elements it was taken from, one for each node whose file was given."""
 
     @property
     def learns(self) -> bool:
@@ -285,6 +287,7 @@ def _of_tomcat(element: ClusterElement, group: Group) -> Group:
         domain=element.domain,
         static_members=frozenset(element.static_members),
         receiver_check=check,
+        clusters=(element,),
     )
     origins = {**element.origins(), "receiver_check.level": f"{element.file}:{element.line} ({why})"}
     return msgspec.structs.replace(group, origins=origins)
@@ -300,7 +303,8 @@ def _widen(group: Group, element: ClusterElement) -> Group:
         level=check.level if asked else "connect",
     )
     members = group.static_members | frozenset(element.static_members)
-    return msgspec.structs.replace(group, receiver_check=check, static_members=members)
+    clusters = (*group.clusters, element)
+    return msgspec.structs.replace(group, receiver_check=check, static_members=members, clusters=clusters)
 
 
 def _group(fields: Fields, folder: Path, problems: list[str]) -> Group:
@@ -329,6 +333,7 @@ def _group(fields: Fields, folder: Path, problems: list[str]) -> Group:
         learn_after=fields.take("learn_after", positive(duration), base.learn_after),
         static_members=fields.take("static_members", _members, base.static_members),
         receiver_check=_receiver_check(check, base.receiver_check),
+        clusters=base.clusters,
     )
     fields.close()
     if group.drop_time <= group.frequency:

@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "run": "Watch the groups and serve metrics, page and API: the daemon.",
     "demo": "Watch a simulated cluster on loopback: a story of a minute, again and again.",
     "check": "Check the settings and say where each comes from.",
+    "doctor": "Look on this host for why a cluster does not form.",
     "forget": "Have a running probe miss a member no more.",
     "ping": "Ask one member's receiver whether it connects or answers.",
     "decode": "Say what each datagram or frame in a capture or in hex lines is.",

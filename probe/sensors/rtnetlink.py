@@ -75,19 +75,19 @@ def _dump(asker: socket.socket, what: int) -> Iterator[Message]:
     while True:
         answer = asker.recv(LONGEST)
         yield from read(answer)
-        if any(kind == _DONE for kind, _ in _split(answer)):
+        if any(kind == _DONE for kind, _ in split(answer)):
             return
 
 
 def read(data: bytes) -> Iterator[Message]:
     """Yield what the messages say, as far as they are whole; raises OSError where the kernel says one."""
-    for kind, body in _split(data):
+    for kind, body in split(data):
         if kind == _ERROR and len(body) >= _CODE.size:
             code = -_CODE.unpack_from(body)[0]
             raise OSError(code, os.strerror(code))
         if kind in {_NEW_LINK, _DEL_LINK} and len(body) >= _LINK.size:
             family, _, index, flags, _ = _LINK.unpack_from(body)
-            name = dict(_attributes(body, _LINK.size)).get(_NAME, b"").rstrip(b"\0").decode(errors="replace")
+            name = dict(attributes(body, _LINK.size)).get(_NAME, b"").rstrip(b"\0").decode(errors="replace")
             if family == socket.AF_UNSPEC:  # others tell of a bridge's ports
                 yield Gone(index) if kind == _DEL_LINK else Link(index, name, flags)
         elif kind == _NEW_ADDRESS and len(body) >= _OF_LINK.size:
@@ -96,15 +96,15 @@ def read(data: bytes) -> Iterator[Message]:
 
 def _address(body: bytes) -> Iterator[Address]:
     _, prefix, _, _, index = _OF_LINK.unpack_from(body)
-    attributes = dict(_attributes(body, _OF_LINK.size))
-    packed = attributes.get(_LOCAL) or attributes.get(_ADDRESS, b"")
+    found = dict(attributes(body, _OF_LINK.size))
+    packed = found.get(_LOCAL) or found.get(_ADDRESS, b"")
     if len(packed) == 4 and prefix <= 32:  # noqa: PLR2004  # IPv4
         yield Address(index, ipaddress.IPv4Interface((packed, prefix)))
     elif len(packed) == 16 and prefix <= 128:  # noqa: PLR2004  # IPv6
         yield Address(index, ipaddress.IPv6Interface((packed, prefix)))
 
 
-def _split(data: bytes) -> Iterator[tuple[int, bytes]]:
+def split(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield type and body of each message."""
     start = 0
     while start + _HEADER.size <= len(data):
@@ -115,7 +115,8 @@ def _split(data: bytes) -> Iterator[tuple[int, bytes]]:
         start += (length + 3) & ~3
 
 
-def _attributes(body: bytes, start: int) -> Iterator[tuple[int, bytes]]:
+def attributes(body: bytes, start: int) -> Iterator[tuple[int, bytes]]:
+    """Yield type and value of each attribute from a place on, as far as they are whole."""
     while start + _ATTRIBUTE.size <= len(body):
         length, kind = _ATTRIBUTE.unpack_from(body, start)
         if not _ATTRIBUTE.size <= length <= len(body) - start:

@@ -23,13 +23,17 @@ PORT: Final = ("port", "mcastPort")
 FREQUENCY: Final = ("frequency", "mcastFrequency")
 DROP_TIME: Final = ("dropTime", "mcastDropTime")
 BIND: Final = ("bind", "mcastBindAddress")
+TTL: Final = ("ttl", "mcastTTL")
 RECEIVER_ADDRESS: Final = ("address", "host", "tcpListenAddress")
 RECEIVER_PORT: Final = ("port", "tcpListenPort")
 """Attribute names, the second ones of 7.0 and older."""
 
 
 class ClusterElement(msgspec.Struct, frozen=True):
-    """What one ``<Cluster>`` says; times in seconds. ``places`` tells the line of what was written there."""
+    """What one ``<Cluster>`` says; times in seconds. ``places`` tells the line of what was written there.
+
+    A ``ttl`` of -1 leaves it to the operating system, which takes 1.
+    """
 
     file: str
     line: int
@@ -39,6 +43,7 @@ class ClusterElement(msgspec.Struct, frozen=True):
     drop_time: float = 3.0
     domain: bytes | None = None
     bind: str | None = None
+    ttl: int = -1
     receiver_address: str = "auto"
     receiver_port: int = 4000
     auto_bind: int = 100
@@ -151,6 +156,7 @@ class _Reader:
             drop_time=self._take(membership, "drop_time", DROP_TIME, _milliseconds, 3.0),
             domain=self._take(membership, "domain", ("domain",), domain, None),
             bind=self._take(membership, "bind", BIND, str, None),
+            ttl=self._take(membership, "ttl", TTL, int, -1),
             receiver_address=self._take(receiver, "receiver_address", RECEIVER_ADDRESS, str, "auto"),
             receiver_port=self._take(receiver, "receiver_check.allowed_ports", RECEIVER_PORT, _port, 4000),
             auto_bind=self._take(receiver, "auto_bind", ("autoBind",), int, 100),
