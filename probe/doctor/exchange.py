@@ -1,10 +1,10 @@
 """The self-test's words between two doctors, and what the counts say. Pure.
 
 A and B agree by unicast that both are there. Then each sends so many numbered datagrams to the group's
-address on a port that no membership uses. Who gets one answers it at once by unicast, with the time it lay here. At the
-end each tells the other, by unicast, which numbers came. So loss is counted per direction where it happens, and
-no clock is compared with another host's: a round trip is out by multicast, back by unicast, less the time at the
-other end.
+address on a port that no membership uses. Who gets one answers it at once by unicast, with the time it lay
+here. At the end each tells the other, by unicast, which numbers came. So loss is counted per direction where it
+happens, and no clock is compared with another host's: a round trip is out by multicast, back by unicast, less
+the time at the other end.
 """
 
 from typing import Annotated, Final, Literal
@@ -30,8 +30,9 @@ Seconds = Annotated[float, Meta(ge=0, le=60)]
 class Word(msgspec.Struct, frozen=True):
     """One datagram. ``sender`` and ``to`` are the two runs' tokens; "" while the other is not known.
 
-    hello: I am here; ``done`` if it answers one. beat: ``number``, the only one that goes to the group. echo:
-    ``number`` came, and lay here for ``held`` seconds. report: these ``numbers`` came; ``done`` once yours did.
+    hello: I am here; ``done`` if it answers one. beat: ``number``, the only one that goes to the group.
+    echo: ``number`` came, and lay here for ``held`` seconds. report: these ``numbers`` came; ``done`` once
+    yours did.
     """
 
     kind: Literal["hello", "beat", "echo", "report"]

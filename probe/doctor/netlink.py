@@ -19,7 +19,7 @@ IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 _ERROR, _DONE = 2, 3
 _NEW_LINK, _GET_LINK = 16, 18
 _NEW_ROUTE, _GET_ROUTE = 24, 26
-_NEW_MDB, _GET_MDB = 84, 86
+_NEW_MDB, _GET_MDB = 84, 86  # a dump is answered with the number of its question
 _REQUEST: Final = 0x1
 _DUMP: Final = 0x300
 
@@ -106,7 +106,7 @@ def joined_ports(group: IPAddress) -> list[tuple[int, int]]:
     return [
         (bridge, port)
         for kind, answer in _ask(_GET_MDB, body, _REQUEST | _DUMP)
-        if kind == _NEW_MDB and len(answer) >= _PORT.size
+        if kind in {_NEW_MDB, _GET_MDB} and len(answer) >= _PORT.size
         for bridge in (_PORT.unpack_from(answer)[1],)
         for port in _ports(answer, group)
     ]
