@@ -31,7 +31,7 @@ from probe.surface.web import Source, Web
 ROOT: Final = Path(__file__).parents[1]
 README: Final = (ROOT / "README.md").read_text()
 DOCUMENTS: Final = {name: (ROOT / name).read_text() for name in ("README.md", "CHANGELOG.md")}
-LONGEST: Final = 760
+LONGEST: Final = 790
 """lines."""
 LARGEST_PICTURE: Final = 300_000
 """bytes."""

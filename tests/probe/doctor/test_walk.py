@@ -251,7 +251,10 @@ def test_a_bridge_that_snoops(lab: Lab) -> None:
     lab_ip(lab, "address add 10.77.0.1/24 dev br0")
     lab_ip(lab, "link set br0 type bridge mcast_querier 1")
     run_python(lab.hosts[1], HOLD.format(reuse=True, join=True, read=True))
-    time.sleep(2)  # the report is repeated within that time
+    until = time.monotonic() + 10
+    while GROUP not in Host(lab.lan, 1).run("bridge", "mdb", "show"):  # the report is repeated within a second
+        assert time.monotonic() < until
+        time.sleep(0.05)
     said = f"br0 snoops and asks itself: {GROUP} goes to {lab.hosts[1].port} of v11, v12"
     assert examined(lab.lan)["bridge"] == ("ok", said)
 
