@@ -35,8 +35,8 @@ LONGEST: Final = 790
 """lines."""
 LARGEST_PICTURE: Final = 300_000
 """bytes."""
-ELSEWHERE: Final = {"/etc/systemd", "/etc/tribes-probe", "/opt/tribes-probe"}
-"""Where an installed probe lives: not in the project."""
+ELSEWHERE: Final = {"/etc/hosts", "/etc/systemd", "/etc/tribes-probe", "/opt/tribes-probe"}
+"""Where an installed probe lives, and what its host has: not in the project."""
 
 
 # -- generated parts

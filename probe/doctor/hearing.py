@@ -37,6 +37,10 @@ def how_long(group: Group) -> float:
     return max(ASKING, 2 * group.drop_time)
 
 
+def _ignore(*_: object) -> None:
+    """Take what happens: it is in the view at the end."""
+
+
 async def listen(group: Group, seconds: float) -> Heard:
     """Join, hear and ask for so long; nothing is sent to the group. Raises OSError."""
     failures: dict[str, str] = {}
@@ -46,7 +50,7 @@ async def listen(group: Group, seconds: float) -> Heard:
         if not joined:
             failures[interface] = why
 
-    station = Station(group, 3600.0, lambda _: None, changed)
+    station = Station(group, 3600.0, _ignore, changed, _ignore, _ignore)
     try:
         async with asyncio.TaskGroup() as tasks:
             station.follow(await asyncio.to_thread(list_interfaces))
