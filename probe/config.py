@@ -25,7 +25,7 @@ from probe.fields import (
     whole,
 )
 from probe.model.rules import Rules
-from probe.model.sight import Role
+from probe.model.sight import HERE, Role
 from probe.tomcat.server_xml import ClusterElement, read_server_xml
 
 LARGEST_FILE: Final = 2**20
@@ -155,8 +155,6 @@ EXPECTATIONS: Final = ("listed", "learned")
 LEVELS: Final = ("auto", "off", "connect", "ack")
 ROLES: Final = tuple(role.value for role in Role)
 MOST_PEERS: Final = 64
-HERE: Final = "here"
-"""What the probe calls itself among its peers."""
 LONGEST_NAME: Final = 64
 """characters of a peer's name."""
 LOG_LEVELS: Final = ("debug", "info", "warn", "error")

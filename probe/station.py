@@ -7,13 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from probe.config import HERE, Group
+from probe.config import Group
 from probe.memory import Keeper, Memory
 from probe.model.events import Event, Kind
 from probe.model.evidence import Answer
 from probe.model.fitness import Fitness, Unfit
 from probe.model.learning import Learned
-from probe.model.sight import Role, Vantage
+from probe.model.sight import HERE, Role, Vantage
 from probe.model.track import Datagram
 from probe.model.vantages import Together
 from probe.model.views import GroupView, MemberView, sight_of, view_group, view_members

@@ -135,7 +135,7 @@ def find_deaf(places: Sequence[Place], losses: Iterable[Loss]) -> dict[str, floa
         several = len({host_of(loss.member) for loss in lacked}) > 1
         if not place.heard or (several and place.heard <= elsewhere - missed):
             last = [loss.last_heard for loss in lacked if loss.last_heard is not None]
-            deaf[place.name] = max(min(loss.since for loss in lacked), *last)
+            deaf[place.name] = max([min(loss.since for loss in lacked), *last])
     return deaf
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 from probe.model.hearing import Loss, Side
 from probe.model.picture import Picture
-from probe.model.sight import Role
+from probe.model.sight import HERE, Role
 from probe.model.verdict import ClusterState, Phrase, Verdict
 
 NAMED: Final = 5
@@ -65,7 +65,7 @@ def _latent_split(picture: Picture, _: dict[str, str], now: float) -> _Said:
     latent = [loss for loss in picture.proven if loss.answers]
     phrases: list[Phrase] = [
         (
-            f"{loss.member} is not heard at {loss.place}",
+            f"{loss.member} is not heard {_where(loss)}",
             *_last(loss),
             f" but answers there; {_heard(picture, loss)}",
         )
@@ -80,7 +80,7 @@ def _latent_split(picture: Picture, _: dict[str, str], now: float) -> _Said:
 def _asymmetric(picture: Picture, _: dict[str, str], now: float) -> _Said:
     phrases: list[Phrase] = [
         (
-            f"{loss.member} is not heard at {loss.place}",
+            f"{loss.member} is not heard {_where(loss)}",
             *_last(loss),
             f", {_heard(picture, loss)}{_BACK[loss.back]}",
         )
@@ -169,6 +169,10 @@ _WORDS: Final[dict[ClusterState, Callable[[Picture, dict[str, str], float], _Sai
     ClusterState.EMPTY: _empty,
     ClusterState.UNKNOWN: _unknown,
 }
+
+
+def _where(loss: Loss) -> str:
+    return HERE if loss.place == HERE else f"at {loss.place}"
 
 
 def _last(loss: Loss) -> Phrase:

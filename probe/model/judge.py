@@ -62,9 +62,7 @@ class Judge:
             heard=_anybody_heard([track for track, _ in seen]),
             answers=_answers(seen),
             deaf=self._deaf_at(rules, (track for track, _ in seen)) <= now,
-            mute=any(
-                state is MemberState.MUTE and track.since + rules.stable_time <= now for track, state in seen
-            ),
+            mute=any(_makes_latent(track, state, rules, now) for track, state in seen),
             merging=any(
                 track.returned_at is not None
                 and track.returned_at >= (self._fit_since or 0.0)  # a probe that starved did not hear them
@@ -80,7 +78,7 @@ class Judge:
         moments = [] if _anybody_heard(tracks) else [self._deaf_at(rules, tracks)]
         for track in tracks:
             if track.presence is Presence.SILENT:
-                moments.append(track.since + rules.stable_time)
+                moments.append(track.latent_at(rules))
             elif track.returned_at is not None:
                 moments.append(track.returned_at + rules.stable_time)
         return min((moment for moment in moments if moment > now), default=None)
@@ -101,6 +99,10 @@ class Judge:
             fit=fit,
             values={"before": before.value, "alive": verdict.alive, "wanted": verdict.wanted},
         )
+
+
+def _makes_latent(track: Track, state: MemberState, rules: Rules, now: float) -> bool:
+    return state is MemberState.MUTE and track.latent_at(rules) <= now
 
 
 def _anybody_heard(tracks: list[Track]) -> bool:
@@ -142,11 +144,7 @@ def _began(state: ClusterState, rules: Rules, seen: list[tuple[Track, MemberStat
     """Return since when the state holds: a latent split began when its first member fell silent."""
     if state is not ClusterState.LATENT_SPLIT:
         return now
-    return min(
-        track.since
-        for track, member in seen
-        if member is MemberState.MUTE and track.since + rules.stable_time <= now
-    )
+    return min(track.since for track, member in seen if _makes_latent(track, member, rules, now))
 
 
 def _reasons(

@@ -443,7 +443,7 @@ class Membership:
                 (answer.connect_seconds or 0) + (answer.answer_seconds or 0)
             )
         before = track.answer
-        track.answer = answer
+        track.take(answer)
         news = before is None or (before.connected, before.answered) != (answer.connected, answer.answered)
         return (self._tell_answer(track, before, answer, now) if news else []) + self._tell_lost(track, now)
 

@@ -127,8 +127,7 @@ class Picture:
         for name in self.absent:
             seen = [place.members[name] for place in self.places if name in place.members]
             if len(seen) >= ENOUGH and all(
-                one.state == MemberState.MUTE and (one.age_seconds or 0.0) >= self.drop_time + self.stable_time
-                for one in seen
+                one.state == MemberState.MUTE and (one.age_seconds or 0.0) >= self.stable_time for one in seen
             ):
                 found.append(name)
         return found

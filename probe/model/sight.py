@@ -17,6 +17,9 @@ MOST_MEMBERS: Final = 20_000
 _NEVER: Final = 1e11
 """seconds: no time and no duration is larger."""
 
+HERE: Final = "here"
+"""What a probe calls itself among its peers."""
+
 Word = Annotated[str, Meta(max_length=64)]
 Seconds = Annotated[float, Meta(ge=0, le=_NEVER)]
 Age = Annotated[float, Meta(ge=-60, le=_NEVER)]

@@ -6,7 +6,7 @@ import msgspec
 
 from probe.model.evidence import Answer, Evidence, MemberState, member_state
 from probe.model.presence import HEARD, Presence
-from probe.model.rules import ExpectedBy
+from probe.model.rules import ExpectedBy, Rules
 from protocols.heartbeat import Member
 
 LEARN: Final = 1 / 16
@@ -41,11 +41,11 @@ class Track:
     """
 
     __slots__ = (
-        "address", "alive_ms", "answer", "checks", "clash_until", "closed", "deviation", "expected_by",
-        "failures", "first_heard", "flaps", "ghost", "head", "heartbeats", "last_heard", "lost", "lost_told",
-        "member", "mismatch", "name", "not_asked", "origin", "period", "presence", "restarts_clean",
-        "restarts_unclean", "returned_at", "rivals", "samples", "since", "stall_seconds", "stalls", "static",
-        "stranger", "tail", "up_since",
+        "address", "alive_ms", "answer", "answers_since", "checks", "clash_until", "closed", "deviation",
+        "expected_by", "failed_at", "failures", "first_heard", "flaps", "ghost", "head", "heartbeats",
+        "last_heard", "lost", "lost_told", "member", "mismatch", "name", "not_asked", "origin", "period",
+        "presence", "restarts_clean", "restarts_unclean", "returned_at", "rivals", "samples", "since",
+        "stall_seconds", "stalls", "static", "stranger", "tail", "up_since",
     )  # fmt: skip
 
     def __init__(self, name: str, address: bytes, period: float, expected_by: ExpectedBy | None = None) -> None:
@@ -72,6 +72,7 @@ class Track:
         self.restarts_clean = self.restarts_unclean = 0
         self.stall_seconds = 0.0
         self.answer: Answer | None = None
+        self.answers_since = self.failed_at = float("-inf")
         self.closed: bool | None = None
         self.lost_told = False
         self.not_asked = ""
@@ -132,6 +133,25 @@ class Track:
         if fit and self.presence is Presence.PRESENT and (answer is None or answer.serves):
             return MemberState.ALIVE  # the table's commonest row, ten thousand times a judgement
         return member_state(self.evidence(fit=fit))
+
+    def take(self, answer: Answer) -> None:
+        """Keep how its receiver took a question; ``answers_since`` is of this silence, if it is silent."""
+        self.answer = answer
+        if not answer.answered:
+            self.failed_at = answer.asked_at
+        elif self.answers_since <= max(self.last_heard, self.failed_at):
+            self.answers_since = answer.asked_at
+
+    def latent_at(self, rules: Rules) -> float:
+        """Return when a mute member that stays so makes a latent split, if it is mute now.
+
+        It is t_stable after the last heartbeat. But a JVM that stood still, or that is started, answers a
+        moment before it beats: where a question failed in this silence, t_stable begins with the first answer
+        after it, and where none was put, that answer must be a dropTime old.
+        """
+        if self.failed_at > self.last_heard:
+            return self.answers_since + rules.stable_time
+        return max(self.last_heard + rules.stable_time, self.answers_since + rules.drop_time)
 
     def learn(self, gap: float) -> None:
         """Take one gap in time into the member's period and jitter."""

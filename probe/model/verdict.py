@@ -35,10 +35,10 @@ ONE_VANTAGE: Final = (
     ((_T, _T, _F, None, _ANY, _ANY, _ANY, _ANY), ClusterState.UNKNOWN),
     ((_T, _T, _F, _F, _ANY, _ANY, _ANY, _ANY), ClusterState.DOWN),
     ((_T, _T, _F, _T, _T, _ANY, _ANY, _ANY), ClusterState.DEAF),
-    ((_T, _T, _ANY, _ANY, _ANY, _T, _ANY, _ANY), ClusterState.LATENT_SPLIT),
+    ((_T, _T, _T, _ANY, _ANY, _T, _ANY, _ANY), ClusterState.LATENT_SPLIT),
     ((_T, _T, _T, _ANY, _ANY, _F, _T, _ANY), ClusterState.MERGING),
     ((_T, _T, _T, _ANY, _ANY, _F, _F, _F), ClusterState.WHOLE),
-    ((_T, _T, _ANY, _ANY, _ANY, _F, _ANY, _ANY), ClusterState.DEGRADED),
+    ((_T, _T, _ANY, _ANY, _ANY, _ANY, _ANY, _ANY), ClusterState.DEGRADED),
 )
 """The first row that the findings match names the state. ``answer`` is None while nobody unheard was asked."""
 

@@ -170,19 +170,55 @@ def test_many_missing_are_counted() -> None:
 
 
 def test_a_latent_split_is_said_after_t_stable() -> None:
-    """A mute member is degraded at first, a latent split ten seconds on, since it fell silent."""
+    """A mute member is degraded at first; ten seconds after its last beat it is a latent split."""
     vantage = whole()
     fall_silent(vantage, C, until=8.0)
     vantage.take(C, Outcome.ANSWERED, 8.0)
     fall_silent(vantage, C, at=8.0, until=30.0)
     changes = [(e.kind, round(e.at, 3)) for e in vantage.told if not e.member]
-    assert changes == [(Kind.DEGRADED, 7.503), (Kind.LATENT_SPLIT, 17.503)]
+    assert changes == [(Kind.DEGRADED, 7.503), (Kind.LATENT_SPLIT, 14.503)]
     verdict = vantage.watch.judge.verdict
     assert verdict.since == pytest.approx(7.503)
     assert vantage.said() == (
         "10.0.0.3:4000 is not heard (last 4.5) but answers on TCP (2 ms); multicast is broken, TCP is not. "
         "Do not restart any node: it would not be let back in"
     )
+
+
+@pytest.mark.parametrize("failure", [Outcome.ANSWER_TIMEOUT, Outcome.REFUSED])
+def test_a_member_that_answers_a_moment_before_it_beats_is_no_latent_split(failure: Outcome) -> None:
+    """A JVM that stood still, or one started again, is mute for seconds: nothing is said of it."""
+    vantage = whole()
+    fall_silent(vantage, C, until=8.0)
+    vantage.take(C, failure, 8.0)
+    fall_silent(vantage, C, at=8.0, until=60.0)
+    vantage.take(C, Outcome.ANSWERED, 60.0)
+    fall_silent(vantage, C, at=60.0, until=68.0)
+    assert vantage.of(C) == "mute"
+    vantage.beats(NODES, 68.0, 80.0)
+    assert Kind.LATENT_SPLIT not in vantage.states
+
+
+def test_one_answer_out_of_a_long_silence_is_no_latent_split_yet() -> None:
+    """It was not asked while it stood still: its first answer must be a dropTime old."""
+    vantage = whole()
+    fall_silent(vantage, C, until=20.0)
+    vantage.take(C, Outcome.ANSWERED, 20.0)
+    fall_silent(vantage, C, at=20.0, until=22.9)
+    assert vantage.states == [Kind.DEGRADED]
+    fall_silent(vantage, C, at=23.0, until=24.0)
+    assert vantage.states == [Kind.DEGRADED, Kind.LATENT_SPLIT]
+
+
+def test_who_hears_nobody_is_deaf_and_no_latent_split() -> None:
+    """Where three dropTimes are longer than t_stable it waits for them."""
+    vantage = whole(Rules(drop_time=6.0))
+    vantage.until(11.5)
+    for node in NODES:
+        vantage.take(node, Outcome.ANSWERED, 11.5)
+    vantage.until(40.0)
+    assert vantage.state == "deaf"
+    assert Kind.LATENT_SPLIT not in vantage.states
 
 
 def test_a_latent_split_of_a_stranger_is_one_too() -> None:

@@ -176,6 +176,23 @@ def test_nobody_hears_one_that_answers_everywhere() -> None:
     assert "10.0.0.3:4000 is heard nowhere but answers everywhere" in world.said()
 
 
+def test_a_place_that_never_heard_the_others_is_deaf() -> None:
+    """It has heard but its own host since it started, and nobody is expected: then it fell deaf."""
+    world = World(beside_each())
+    world.deaf_to = lambda place, node: place == "a" and node != 1
+    world.until(CUT)
+    assert (world.state, list(world.together.joint.deaf)) == ("deaf", ["a"])
+    assert world.together.joint.deaf["a"] < STABLE
+
+
+def test_the_probes_own_place_is_called_here() -> None:
+    """A sentence of its own host reads as such."""
+    world = whole({"here": Place(1, Role.LOCAL), "b": Place(2, Role.LOCAL)}, nodes=2)
+    world.deaf_to = lambda place, node: (place, node) == ("here", 2)
+    world.until(60)
+    assert world.said().startswith("10.0.0.2:4000 is not heard here (last 30.0) but answers there; b hears it")
+
+
 def test_two_that_miss_each_other_while_a_third_hears_both() -> None:
     """The graph of hearing hangs together: no split."""
     world = whole()

@@ -33,7 +33,7 @@ WORDS = {
         "deaf",
     ),
     "not deaf yet: degraded": ({"heard": False, "answers": True, "missing": True}, "degraded"),
-    "not deaf yet, mute already": ({"heard": False, "answers": True, "mute": True}, "latent-split"),
+    "not deaf yet, mute already": ({"heard": False, "answers": True, "mute": True}, "degraded"),
     "down: nobody heard, nobody answers": ({"heard": False, "answers": False, "missing": True}, "down"),
     "merging: members return with the unique ids they had": ({"merging": True}, "merging"),
     "merging, others still gone": ({"merging": True, "missing": True}, "merging"),
