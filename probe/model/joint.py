@@ -124,12 +124,15 @@ def _whole(picture: Picture, _: dict[str, str], now: float) -> _Said:
 
 
 def _degraded(picture: Picture, _: dict[str, str], now: float) -> _Said:
-    phrases: list[Phrase] = [(f"{_sum(picture)}, the same from {listed(picture.names)}",)]
+    same = "seen" if any(map(picture.is_partly_half, picture.half)) else "the same"
+    phrases: list[Phrase] = [(f"{_sum(picture)}, {same} from {listed(picture.names)}",)]
     phrases += [(f"{name} {_state_of(picture, name)}",) for name in picture.absent[:NAMED]]
     return now, (*phrases, *_more(len(picture.absent) - NAMED))
 
 
 def _state_of(picture: Picture, name: str) -> str:
+    if picture.is_partly_half(name):
+        return f"is heard but its receiver fails at {listed(picture.half[name])}"
     states = sorted({place.members[name].state for place in picture.places if name in place.members})
     return f"is {' or '.join(states)}"
 

@@ -102,7 +102,8 @@ class Picture:
         return self._at[loss.place] - loss.since >= self.stable_time
 
     def _count_members(self, count: int) -> None:
-        known, expected, serving, half = set[str](), set[str](), set[str](), set[str]()
+        known, expected, serving = set[str](), set[str](), set[str]()
+        half: dict[str, list[str]] = {}
         listed = False
         for place in self.places:
             for name, seen in place.members.items():
@@ -113,13 +114,21 @@ class Picture:
                 if seen.up:
                     serving.add(name)
                     if seen.state == MemberState.HALF:
-                        half.add(name)
-        serving -= half
-        wanted = expected if listed else expected | serving if count > len(expected) else known
-        self.known, self.count, self.half = known, count, half
-        self.absent = sorted((expected if listed else known) - serving)
+                        half.setdefault(name, []).append(place.name)
+        self.known, self.count = known, count
+        matter = expected if listed else expected | serving if count > len(expected) else known
+        self.half = {name: at for name, at in half.items() if name in matter}
+        serving -= {name for name in half if not self.is_partly_half(name)}
+        wanted = expected | serving if count > len(expected) and not listed else matter
+        self.absent = sorted((expected if listed else known) - (serving - half.keys()))
         self.alive_of_wanted = len(wanted & serving), max(len(wanted), count)
-        self.missing = self.alive_of_wanted[0] < self.alive_of_wanted[1]
+        self.missing = self.alive_of_wanted[0] < self.alive_of_wanted[1] or bool(self.half)
+
+    def is_partly_half(self, name: str) -> bool:
+        """Whether a member's receiver fails at some places and not at others that hear it."""
+        return name in self.half and any(
+            name in place.heard and place.name not in self.half[name] for place in self.places
+        )
 
     def _find_mute(self) -> list[str]:
         """Return who is heard nowhere and answers everywhere, for t_stable."""

@@ -42,6 +42,7 @@ class World:
         self.now = 0.0
         self.deaf_to: Callable[[str, int], bool] = lambda _place, _node: False
         self.answers: Callable[[str, int], bool | None] = lambda _place, node: node in self.lives
+        self.half: Callable[[str, int], bool] = lambda _place, _node: False
         self.expected: set[int] = set()
         self.domain: Callable[[int], str] = lambda _node: ""
         self.network: Callable[[int], str] = lambda _node: "10.0.0"
@@ -86,7 +87,8 @@ class World:
         age = self.now - last if last is not None else None
         up = age is not None and age <= DROP and node not in place.left
         answers = self.answers(called, node)
-        state = "alive" if up else "left" if node in place.left else "mute" if answers else "lost"
+        heard = "half" if self.half(called, node) else "alive"
+        state = heard if up else "left" if node in place.left else "mute" if answers else "lost"
         asked = None if answers is None else BORN + self.now + place.clock
         return MemberSight(
             member=f"{self.network(node)}.{node}:4000",

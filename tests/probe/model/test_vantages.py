@@ -193,6 +193,28 @@ def test_the_probes_own_place_is_called_here() -> None:
     assert world.said().startswith("10.0.0.2:4000 is not heard here (last 30.0) but answers there; b hears it")
 
 
+def test_a_receiver_that_fails_for_some_is_named_with_where() -> None:
+    """TCP is cut to the third host, multicast is not: degraded, and it is said who cannot replicate to whom."""
+    world = whole(beside_each() | {"s": Place()})
+    world.half = lambda place, node: place != "s" and (place == "c") != (node == 3)
+    world.until(CUT + TOLD)
+    assert world.state == "degraded"
+    assert world.said() == (
+        "3 of 3 members alive, seen from a, b, c and s; 10.0.0.1:4000 is heard but its receiver fails at c; "
+        "10.0.0.2:4000 is heard but its receiver fails at c; "
+        "10.0.0.3:4000 is heard but its receiver fails at a and b"
+    )
+
+
+def test_a_receiver_that_fails_for_all_is_not_alive() -> None:
+    """Wherever it is heard its receiver fails."""
+    world = whole()
+    world.half = lambda _place, node: node == 3
+    world.until(CUT + TOLD)
+    assert world.state == "degraded"
+    assert world.said() == "2 of 3 members alive, the same from a, b and c; 10.0.0.3:4000 is half"
+
+
 def test_two_that_miss_each_other_while_a_third_hears_both() -> None:
     """The graph of hearing hangs together: no split."""
     world = whole()
