@@ -7,7 +7,7 @@ set -eu
 declare -A packages=(
 	[ip]=iproute2 [nft]=nftables [tshark]=tshark [tcpdump]=tcpdump [promtool]=prometheus [amtool]=prometheus-alertmanager
 	[chromium]=chromium [openssl]=openssl [systemd-analyze]=systemd [javac]=openjdk-17-jdk-headless
-	[mvn]=maven [curl]=curl [gcc]=gcc [apache2]=apache2-bin
+	[mvn]=maven [curl]=curl [gcc]=gcc [apache2]=apache2-bin [faketime]=faketime
 )
 
 missing=()

@@ -1,8 +1,12 @@
 """The proving ground: three Tomcats of two versions on one segment, a probe beside each and one by itself."""
 
+import functools
+import os
 import signal
 import socket
 import time
+import urllib.request
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,10 +16,11 @@ from typing import Any, Final, Self
 from support import tomcat
 from support.netns import Host, Lab
 from support.tomcat import Java
-from support.watcher import Watcher
+from support.watcher import PORT, Watcher
 
 GROUP: Final = "shop"
 MULTICAST: Final = "228.0.0.4"
+GROUP_PORT: Final = 45564
 BRANCHES: Final = ("10.1", "9.0", "10.1")
 NODES: Final = (1, 2, 3)
 SEGMENT: Final = 4
@@ -25,11 +30,46 @@ DROP_TIME: Final = 3.0
 STABLE: Final = 10.0
 PATIENCE: Final = 40.0
 
+LIBRARIES: Final = Path("/usr/lib")
+FAKE_CLOCK: Final = "*/faketime/libfaketime.so.1"
+
 View = dict[str, Any]
 
 
+def place(vantage: int) -> str:
+    """Return what a vantage is called among its peers."""
+    return "segment" if vantage == SEGMENT else f"host-{vantage}"
+
+
+class Visitor:
+    """A browser: somebody with a session, or without one yet."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._cookie = ""
+
+    def log_in(self, host: Host) -> None:
+        """Have a node make a session; raises OSError."""
+        assert self._get(host, f"login?{self.name}") == self.name
+
+    def is_known(self, host: Host) -> bool:
+        """Whether a node has the session; one that did not make it takes it over. Raises OSError."""
+        return self._get(host, "") == self.name
+
+    def _get(self, host: Host, path: str) -> str:
+        request = urllib.request.Request(  # a host of the lab
+            f"http://{host.address}:8080/app/{path}", headers={"Cookie": self._cookie}
+        )
+        with host.inside(), urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
+            self._cookie = (answer.headers["Set-Cookie"] or self._cookie).partition(";")[0]
+            return str(answer.read().decode())
+
+
 class Ground:
-    """Nodes 1 to 3 on hosts of their own with a probe beside each; vantage 4 is the segment's probe."""
+    """Nodes 1 to 3 on hosts of their own with a probe beside each; vantage 4 is the segment's probe.
+
+    The probes read each other over a network of their own, which nothing but ``part_probes`` cuts.
+    """
 
     def __init__(self, folder: Path, **settings: object) -> None:
         self._folder = folder
@@ -37,8 +77,10 @@ class Ground:
         self._stack = ExitStack()
         self._count = 0
         self._kept: list[socket.socket] = []
-        self._guests: list[Java] = []
+        self.guests: list[Java] = []
         self._unique_ids: dict[int, str] = {}
+        self._read: dict[Path, int] = {}
+        self.visitors: dict[str, Visitor] = {}
         self.nodes: dict[int, Java] = {}
         self.probes: dict[int, Watcher] = {}
 
@@ -46,14 +88,14 @@ class Ground:
         for branch in set(BRANCHES):
             tomcat.class_path(branch)
         with ExitStack() as begun:
-            self.lab = begun.enter_context(Lab(len(VANTAGES)))
+            self.lab = begun.enter_context(Lab(len(VANTAGES), management=True))
             for vantage in VANTAGES:
                 probe = self._probe(vantage)
                 self.probes[vantage] = begun.enter_context(probe)
             for node in NODES:
                 self.start(node)
+            self.wait_for_whole()
             self._stack = begun.pop_all()
-        self.wait_for_whole()
         return self
 
     def __exit__(
@@ -73,7 +115,14 @@ class Ground:
             "expected": [self.name(node) for node in NODES],
             "receiver_check": dict(CHECK),
         }
-        return Watcher(self.host(vantage), self._folder / f"probe{vantage}", [group], **self._settings)
+        peers = [
+            {"name": place(other), "url": f"http://{self.host(other).management}:{PORT}"}
+            for other in VANTAGES
+            if other != vantage
+        ]
+        role = "segment" if vantage == SEGMENT else "local"
+        settings = {"role": role, "peers": peers, "forget_after": "10s", **self._settings}
+        return Watcher(self.host(vantage), self._folder / f"probe{vantage}", [group], **settings)
 
     # -- the nodes
 
@@ -85,12 +134,13 @@ class Ground:
         """Return a member's name."""
         return f"{self.host(node).address}:4000"
 
-    def ready(self, node: int, address: str | None = None) -> Java:
+    def ready(self, node: int, address: str | None = None, **environment: str) -> Java:
         """Return a Tomcat that has all but joined."""
         self._count += 1
         base = self._folder / f"node{node}-{self._count}"
         host = self.host(node)
-        return tomcat.server(BRANCHES[node - 1], base, address or host.address, host.start)
+        start = functools.partial(host.start, env={**os.environ, **environment})
+        return tomcat.server(BRANCHES[node - 1], base, address or host.address, start)
 
     def start(self, node: int, ready: Java | None = None) -> None:
         """Start a node."""
@@ -127,12 +177,21 @@ class Ground:
         """Start a node that need not come up: one that nobody can reach waits a minute for sessions."""
         guest.be_ready()
         guest.order("go")
-        self._guests.append(guest)
+        self.guests.append(guest)
+
+    def invite_peer(self, number: int, port: int, domain: str) -> None:
+        """Start a member on the Tribes classes alone, and wait until it is up."""
+        host = self.host(number)
+        log = self._folder / f"peer{port}.log"
+        more: dict[str, Any] = {"domain": domain.encode().hex()} if domain else {}
+        peer = tomcat.peer("10.1", log, host.start, address=host.address, port=port, **more)
+        self.invite(peer)
+        peer.hears("member")
 
     def send_off(self) -> None:
         """Kill the guests."""
-        while self._guests:
-            self._guests.pop().kill()
+        while self.guests:
+            self.guests.pop().kill()
 
     def keep(self, connection: socket.socket) -> None:
         """Keep a connection open until ``let_go``."""
@@ -149,39 +208,85 @@ class Ground:
         for member in sorted(self.nodes[node].ask("members").split()):
             name, _, unique_id = member.partition("#")
             number = next((one for one in NODES if self.name(one) == name), 0)
-            living = self._unique_ids.get(number) == unique_id
-            words.append(f"{number or name}{'' if living else ' (ghost)'}")
+            is_ghost = number in NODES and self._unique_ids.get(number) != unique_id
+            words.append(f"{number or name}{' (ghost)' if is_ghost else ''}")
         return ", ".join(words) or "nobody"
 
     def believes(self, node: int) -> set[str]:
         """Return the members that a Tomcat believes in, by name and start of the unique id."""
         return {one.partition("#")[0] for one in self.nodes[node].ask("members").split()}
 
+    def logged(self) -> dict[int, list[str]]:
+        """Return what each running Tomcat has logged since this was asked last, a line a record."""
+        found = {}
+        for node, java in sorted(self.nodes.items()):
+            text = java.log.read_text(encoding="utf-8", errors="replace")
+            found[node] = text[self._read.get(java.log, 0) :].splitlines()
+            self._read[java.log] = len(text)
+        return found
+
+    # -- clocks
+
+    def clock(self) -> dict[str, str]:
+        """Return the environment of a JVM whose wall clock ``set_clock`` moves, and its monotonic one not."""
+        self.set_clock(0)
+        return {
+            "LD_PRELOAD": str(next(LIBRARIES.glob(FAKE_CLOCK))),
+            "FAKETIME_TIMESTAMP_FILE": str(self._folder / "clock"),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+
+    def set_clock(self, seconds: int) -> None:
+        """Set how many seconds that clock is ahead."""
+        (self._folder / "clock").write_text(f"{seconds:+d}\n", encoding="ascii")
+
+    # -- sessions
+
+    def log_in(self, name: str, node: int) -> None:
+        """Have a node make a session for somebody."""
+        self.visitors[name] = Visitor(name)
+        self.visitors[name].log_in(self.host(node))
+
+    def knows(self, node: int, name: str) -> bool:
+        """Whether a node has somebody's session."""
+        return self.visitors[name].is_known(self.host(node))
+
     # -- faults: each host drops what it is not to hear
 
     def deafen(self, number: int, *sources: int) -> None:
         """Have a host lose the multicast of others: one-way."""
-        for source in sources:
-            self._drop(number, f"ip saddr {self.host(source).address} ip daddr {MULTICAST}")
+        self.drop({number: [f"ip saddr {self.host(one).address} ip daddr {MULTICAST}" for one in sources]})
 
-    def block_tcp(self, number: int, *others: int) -> None:
-        """Cut TCP between a host and others, both ways."""
-        for other in others:
-            self._drop(number, f"ip saddr {self.host(other).address} ip protocol tcp")
+    def block_tcp(self, *sides: tuple[int, ...]) -> None:
+        """Cut TCP between the sides."""
+        self._between(sides, "ip saddr {} ip protocol tcp", [host.address for host in self.lab.hosts])
 
     def part(self, *sides: tuple[int, ...]) -> None:
-        """Cut everything between the sides."""
-        for side in sides:
-            others = [number for other in sides if other is not side for number in other]
-            for number in side:
-                for other in others:
-                    self._drop(number, f"ip saddr {self.host(other).address}")
+        """Cut everything between the sides but the probes' own network."""
+        self._between(sides, "ip saddr {}", [host.address for host in self.lab.hosts])
 
-    def _drop(self, number: int, what: str) -> None:
-        host = self.host(number)
-        host.run("nft", "add table inet fault")
-        host.run("nft", "add chain inet fault in { type filter hook input priority 0; }")
-        host.run("nft", f"add rule inet fault in {what} drop")
+    def part_probes(self, *sides: tuple[int, ...]) -> None:
+        """Cut everything between the sides, the probes' own network too."""
+        self.part(*sides)
+        self._between(sides, "ip saddr {}", [host.management for host in self.lab.hosts])
+
+    def _between(self, sides: tuple[tuple[int, ...], ...], rule: str, addresses: list[str]) -> None:
+        rules: dict[int, list[str]] = defaultdict(list)
+        for side in sides:
+            for number in side:
+                rules[number] += [
+                    rule.format(addresses[other - 1]) for one in sides if one is not side for other in one
+                ]
+        self.drop(rules)
+
+    def drop(self, rules: dict[int, list[str]], hook: str = "input") -> None:
+        """Have hosts drop what matches rules of nft, of what comes in or of the ``output``."""
+        for number, what in rules.items():
+            chain = f"add chain inet fault {hook} {{ type filter hook {hook} priority 0; }}"
+            lines = ["add table inet fault", chain]
+            lines += [f"add rule inet fault {hook} {one} drop" for one in what]
+            self.host(number).run("nft", "-f", "-", input="\n".join(lines))
 
     def heal(self) -> None:
         """Take every fault of the network back."""
@@ -194,6 +299,11 @@ class Ground:
     def view(self, vantage: int) -> View:
         """Return a vantage's view of the group."""
         return self.probes[vantage].group(GROUP)
+
+    def together(self, vantage: int) -> View:
+        """Return what a vantage says together with its peers."""
+        found: View = self.view(vantage)["together"]
+        return found
 
     def states(self, vantage: int) -> dict[int, str]:
         """Return the nodes' states as a vantage sees them."""
@@ -209,7 +319,7 @@ class Ground:
         return view
 
     def wait_for_whole(self, patience: float = PATIENCE) -> None:
-        """Wait until every vantage finds the cluster whole, and every Tomcat has the two others."""
+        """Wait until every vantage finds it whole, alone and together, and every Tomcat has the two others."""
         for vantage in VANTAGES:
             self.until(lambda view: view["verdict"]["state"] == "whole", vantage, patience)
         give_up = time.monotonic() + patience
@@ -218,3 +328,5 @@ class Ground:
             while self.believes(node) != others:
                 assert time.monotonic() < give_up, (node, self.believes(node))
                 time.sleep(0.1)
+        for vantage in VANTAGES:
+            self.until(lambda view: view["together"]["state"] == "whole", vantage, patience)

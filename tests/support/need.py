@@ -36,6 +36,7 @@ NEEDS: Final[dict[str, Callable[[], str | None]]] = {
     "browser": _programs("chromium"),
     "systemd": _programs("systemd-analyze"),
     "httpd": _httpd,
+    "faketime": _programs("faketime"),
 }
 """Marker to a question that returns why its tests cannot run, or None."""
 

@@ -12,6 +12,8 @@ from typing import Any, Final, Self
 
 NETWORK: Final = "10.77.0"
 NETWORK6: Final = "fd77::"
+MANAGEMENT: Final = "10.78.0"
+"""A second network, on a bridge of its own: what befalls the segment does not cut it."""
 FIRST: Final = 11
 """The first host is 10.77.0.11 and fd77::11."""
 
@@ -23,12 +25,13 @@ _labs = itertools.count()
 
 
 class Host:
-    """One namespace with ``eth0`` on the segment and ``lo``, both up."""
+    """One namespace with ``eth0`` on the segment and ``lo``, both up; ``eth1`` on a management network."""
 
     def __init__(self, namespace: str, number: int) -> None:
         self.namespace = namespace
         self.address = f"{NETWORK}.{number}"
         self.address6 = f"{NETWORK6}{number}"
+        self.management = ""
         self.port = f"v{number}"
         self._running: list[subprocess.Popen[Any]] = []
 
@@ -74,18 +77,20 @@ class Lab:
     ``with Lab(3) as lab: lab.hosts[0].start("java", …)``. Multicast goes out by ``eth0``; a bridge floods it.
     """
 
-    def __init__(self, hosts: int = 2) -> None:
+    def __init__(self, hosts: int = 2, *, management: bool = False) -> None:
         self.name = f"{_PREFIX}-{os.getpid()}-{next(_labs)}"
         self.lan = f"{self.name}-lan"
         self.hosts = [Host(f"{self.name}-{FIRST + n}", FIRST + n) for n in range(hosts)]
+        self._management = management
         self._cleanup = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         _sweep()
         with contextlib.ExitStack() as begun:
             self._add(begun, self.lan)
-            _ip(f"-n {self.lan} link add br0 type bridge mcast_snooping 0")
-            _ip(f"-n {self.lan} link set br0 up")
+            for bridge in ("br0", "br1") if self._management else ("br0",):
+                _ip(f"-n {self.lan} link add {bridge} type bridge mcast_snooping 0")
+                _ip(f"-n {self.lan} link set {bridge} up")
             for host in self.hosts:
                 self._add(begun, host.namespace)
                 begun.callback(host.end)
@@ -94,6 +99,8 @@ class Lab:
                         Path(f"/proc/sys/net/ipv6/conf/{scope}/accept_dad").write_text("0", encoding="ascii")
                 host.ip("link set lo up")
                 self.plug(host)
+                if self._management:
+                    self._manage(host)
             self._cleanup = begun.pop_all()
         return self
 
@@ -110,6 +117,17 @@ class Lab:
         host.ip(f"-6 address add {host.address6}/64 dev eth0 nodad")
         host.ip("link set eth0 up")
         host.ip("route add 224.0.0.0/4 dev eth0")
+
+    def _manage(self, host: Host) -> None:
+        host.management = f"{MANAGEMENT}.{host.port[1:]}"
+        host.ip(f"link add eth1 type veth peer name m{host.port} netns {self.lan}")
+        _ip(f"-n {self.lan} link set m{host.port} master br1 up")
+        host.ip(f"address add {host.management}/24 dev eth1")
+        host.ip("link set eth1 up")
+
+    def bridge(self, settings: str) -> None:
+        """Set what the segment's bridge does, as ``ip link set … type bridge`` takes it."""
+        _ip(f"-n {self.lan} link set br0 type bridge {settings}")
 
     def unplug(self, host: Host) -> None:
         """Delete a host's ``eth0``."""

@@ -28,7 +28,8 @@ class Watcher:
         self._host = host
         self._log = folder / "probe.log"
         self._settings = folder / "probe.yml"
-        web = {"listen_addresses": [f"127.0.0.1:{PORT}", f"{host.address}:{PORT}"]}
+        addresses = filter(None, ("127.0.0.1", host.address, host.management))
+        web = {"listen_addresses": [f"{address}:{PORT}" for address in addresses]}
         self._settings.write_text(yaml.safe_dump({"groups": groups, "web": web, **more}), encoding="utf-8")
         self.process: subprocess.Popen[Any] | None = None
 
