@@ -168,10 +168,7 @@ class Stories(RuleBasedStateMachine):
         self.settle()
         lies = [(encode(Node(0x1000 + n).beat(self.now)), self.now, HOME) for n in range(count)]
         self.tell(self.watch.receive(lies))
-        for number in NUMBERS:
-            if self.track(number) is None:  # who is gone leaves first when the table is full
-                self.believed[number] = Believed()
-                self.stages[NAMES[number]] = "unknown"
+        self.forget_who_left()
 
     # -- how time and datagrams reach the watch
 
@@ -185,10 +182,18 @@ class Stories(RuleBasedStateMachine):
         while (at := self.watch.deadline()) is not None and at <= self.now:
             self.tell(self.watch.tick(at))
 
+    def forget_who_left(self) -> None:
+        """Know no more of who had to leave a full table: who is gone leaves first."""
+        for number in NUMBERS:
+            if self.track(number) is None:
+                self.believed[number] = Believed()
+                self.stages[NAMES[number]] = "unknown"
+
     def hear(self, number: int, heartbeat: Heartbeat) -> None:
         """Let the watch hear a datagram, and the oracle know."""
         self.settle()
         self.tell(self.watch.receive([(encode(heartbeat), self.now, HOME)]))
+        self.forget_who_left()
         known = self.believed[number]
         if self.track(number) is None:
             return  # refused in a flood
