@@ -2,10 +2,11 @@
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 import yaml
@@ -48,6 +49,27 @@ class ReceiverCheck(msgspec.Struct, frozen=True):
     option_flag: int = 0
 
 
+class PeerTls(msgspec.Struct, frozen=True):
+    """How the certificate of who is read is checked, and ours that it is shown."""
+
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+
+
+class BeliefSource(msgspec.Struct, frozen=True):
+    """A Manager's jmxproxy, by which a Tomcat says what it believes, and who may ask.
+
+    Without a ``member`` it is whom its answer says. Files are opened when the reading begins, not here.
+    """
+
+    url: str
+    member: str = ""
+    username: str = ""
+    password_file: str = ""
+    tls: PeerTls = PeerTls()
+
+
 class Group(msgspec.Struct, frozen=True):
     """One membership group; no ``interfaces`` means every multicast interface; durations in seconds.
 
@@ -67,6 +89,7 @@ class Group(msgspec.Struct, frozen=True):
     learn_after: float = 3600.0
     static_members: frozenset[str] = frozenset()
     receiver_check: ReceiverCheck = ReceiverCheck()
+    belief: tuple[BeliefSource, ...] = ()
     origins: dict[str, str] = {}
     """Which setting came from which file and line, for ``check``."""
     clusters: tuple[ClusterElement, ...] = ()
@@ -108,14 +131,6 @@ class Log(msgspec.Struct, frozen=True):
     format: str = "logfmt"
 
 
-class PeerTls(msgspec.Struct, frozen=True):
-    """How a peer's certificate is checked, and ours that it is shown."""
-
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
-
-
 class BasicAuth(msgspec.Struct, frozen=True):
     """The name and the password that a peer asks for."""
 
@@ -155,8 +170,12 @@ EXPECTATIONS: Final = ("listed", "learned")
 LEVELS: Final = ("auto", "off", "connect", "ack")
 ROLES: Final = tuple(role.value for role in Role)
 MOST_PEERS: Final = 64
+MOST_SOURCES: Final = 64
+"""Tomcats of one group whose belief is read."""
 LONGEST_NAME: Final = 64
 """characters of a peer's name."""
+_JMXPROXY: Final = "http://127.0.0.1:8080/manager/jmxproxy"
+_JMXPROXY_PATH: Final = re.compile(r"(/[\w.~-]+)*/jmxproxy", re.ASCII)
 LOG_LEVELS: Final = ("debug", "info", "warn", "error")
 LOG_FORMATS: Final = ("logfmt", "json")
 
@@ -332,6 +351,7 @@ def _group(fields: Fields, folder: Path, problems: list[str]) -> Group:
         static_members=fields.take("static_members", _members, base.static_members),
         receiver_check=_receiver_check(check, base.receiver_check),
         clusters=base.clusters,
+        belief=_belief(fields, folder),
     )
     fields.close()
     if group.drop_time <= group.frequency:
@@ -370,6 +390,39 @@ def _receiver_check(fields: Fields, base: ReceiverCheck) -> ReceiverCheck:
     if check.timeout >= check.interval:
         fields.report("timeout", f"{check.timeout:g}s is not below interval {check.interval:g}s")
     return check
+
+
+def _belief(group: Fields, folder: Path) -> tuple[BeliefSource, ...]:
+    sources = tuple(one for fields in group.items("belief") if (one := _source(fields, folder)) is not None)
+    if len(sources) > MOST_SOURCES:
+        group.report("belief", f"{len(sources)} are more than the {MOST_SOURCES} that are read")
+    for i, source in enumerate(sources):
+        for what in ("url", "member"):
+            value = getattr(source, what)
+            if value and any(value == getattr(other, what) for other in sources[:i]):
+                group.report(f"belief[{i}].{what}", f"{shown(value)} is read already: take one out")
+    return sources
+
+
+def _source(fields: Fields, folder: Path) -> BeliefSource | None:
+    url = fields.take("url", _jmxproxy, "")
+    if "url" not in fields:
+        fields.report("url", f"is missing: write {_JMXPROXY}")
+    tls = fields.inner("tls")
+    if tls.names() and url.startswith("http:"):
+        fields.report("tls", f"is given, but {url} is not https")
+    source = BeliefSource(
+        url=url,
+        member=fields.take("member", host_port, ""),
+        username=fields.take("username", _username, ""),
+        password_file=fields.take("password_file", lambda value: str(folder / text(value)), ""),
+        tls=_peer_tls(tls, folder),
+    )
+    fields.close()
+    for one, other in (("username", "password_file"), ("password_file", "username")):
+        if one in fields and other not in fields:
+            fields.report(other, f"is missing: {one} needs it")
+    return source if url else None
 
 
 def _web(fields: Fields, folder: Path) -> Web:
@@ -451,18 +504,36 @@ def _log(fields: Fields) -> Log:
 def probe_url(value: object) -> str:
     """Accept the address of a probe, "http://10.0.0.2:10564"; raises ValueError with the remedy."""
     url = text(value)
+    parts = _split(url, "basic_auth")
+    if parts is None:
+        raise ValueError(f"{shown(url)} is no address of a probe: write http://10.0.0.2:10564")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError(f"{shown(url)} says more than the address: write {parts.scheme}://{parts.netloc}")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _jmxproxy(value: object) -> str:
+    url = text(value)
+    parts = _split(url, "username and password_file")
+    if parts is None or not _JMXPROXY_PATH.fullmatch(parts.path.rstrip("/")):
+        raise ValueError(f"{shown(url)} is no address of a Manager's jmxproxy: write {_JMXPROXY}")
+    if parts.query or parts.fragment:
+        raise ValueError(f"{shown(url)} says more than the address: end it after jmxproxy")
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+
+
+def _split(url: str, keys: str) -> SplitResult | None:
+    """Return the parts of an address, None if it is none; raises ValueError for one that holds a secret."""
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        parts, port = urlsplit(""), None
+        return None
     if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0 or not url.isprintable():
-        raise ValueError(f"{shown(url)} is no address of a probe: write http://10.0.0.2:10564")
+        return None
     if parts.username is not None or parts.password is not None:
-        raise ValueError("holds a name or a password: write them under basic_auth")
-    if parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError(f"{shown(url)} says more than the address: write {parts.scheme}://{parts.netloc}")
-    return f"{parts.scheme}://{parts.netloc}"
+        raise ValueError(f"holds a name or a password: write them under {keys}")
+    return parts
 
 
 def _peer_name(value: object) -> str:

@@ -10,9 +10,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from probe.config import Group, Settings, state_directory
+from probe.config import BeliefSource, Group, Settings, state_directory
 from probe.fields import ConfigError, shown
 from probe.memory import NOT_KEPT, DamagedError
+from probe.model.belief import Reading
 from probe.model.events import Event, Kind
 from probe.model.fitness import LAG_LIMIT, Unfit
 from probe.model.presence import HEARD
@@ -21,6 +22,7 @@ from probe.model.sight import Role
 from probe.model.track import Track
 from probe.model.verdict import ClusterState
 from probe.model.views import Build, ProbeView, Reload, clock_text
+from probe.sensors.belief import Tomcats
 from probe.sensors.interfaces import Interface, Interfaces
 from probe.sensors.multicast import Multicast
 from probe.sensors.peers import Peers
@@ -62,7 +64,9 @@ class Daemon:
         self._web = Web(self, settings.web.telemetry_path, _web_config(settings))
         self._interfaces = Interfaces(self._follow)
         self._peers = self._meet(settings)
-        self._reading: asyncio.Task[None] | None = None
+        self._tomcats = self._attend(settings)
+        self._reading: list[asyncio.Task[None]] = []
+        self._said = ""
         self._tasks = asyncio.TaskGroup()
 
     # -- life
@@ -96,7 +100,7 @@ class Daemon:
                 self._compare(),
             )
         ]
-        self._read_peers()
+        self._read_others()
         for station in self.stations.values():
             station.start(tasks)
         self._remember()
@@ -107,9 +111,7 @@ class Daemon:
         await self._stop.wait()
         self._notifier.stopping()
         self.journal.info("stopping", "a clean stop was asked for")
-        if self._reading is not None:
-            work.append(self._reading)
-        for one in work:
+        for one in (*work, *self._reading):
             one.cancel()
         for station in self.stations.values():
             station.close()
@@ -131,7 +133,13 @@ class Daemon:
         for event in events:
             self.journal.event(event, event.at + offset)
         if any(event.kind in _VERDICTS for event in events):
-            self._notifier.status(self._sentence())
+            self._say()
+
+    def _say(self) -> None:
+        """Have STATUS say what the page says."""
+        if (sentence := self._sentence()) != self._said:
+            self._said = sentence
+            self._notifier.status(sentence)
 
     def _sentence(self) -> str:
         clock = clock_text(time.time() - time.monotonic())
@@ -235,6 +243,8 @@ class Daemon:
                 if slept > ASLEEP:
                     station.incident(Unfit.SUSPENDED, now)
             self.journal.close_windows(now)
+            if self._tomcats:
+                self._say()  # what they believe comes and goes without an event
 
     async def _feed_watchdog(self) -> None:
         if self._notifier.watchdog_seconds is None:
@@ -248,17 +258,47 @@ class Daemon:
     def _meet(self, settings: Settings, before: Peers | None = None) -> Peers:
         return Peers(settings.peers, self._started, self._peer_changed, before)
 
-    def _read_peers(self) -> None:
-        """Begin to read the peers there are now, and no others."""
-        if self._reading is not None:
-            self._reading.cancel()
-        self._reading = self._tasks.create_task(self._peers.run()) if self._peers else None
+    def _read_others(self) -> None:
+        """Begin to read the peers and Tomcats there are now, and no others."""
+        for task in self._reading:
+            task.cancel()
+        self._reading = [self._tasks.create_task(one.run()) for one in (self._peers, self._tomcats) if one]
 
     def _peer_changed(self, name: str, why: str) -> None:
         if why:
             self.journal.warn("peer-not-read", f"the view of {name} is missing: {why}", peer=name)
         else:
             self.journal.info("peer-read", f"the view of {name} is read", peer=name)
+
+    # -- what Tomcats believe
+
+    def _attend(self, settings: Settings) -> Tomcats:
+        return Tomcats(settings.groups, self._believe, self._belief_changed)
+
+    def _belief_changed(self, group: str, source: BeliefSource, why: str) -> None:
+        facts = {"group": group, "source": source.url}
+        if why:
+            self.journal.warn("belief-not-read", f"what {source.url} believes is not read: {why}", **facts)
+        else:
+            self.journal.info("belief-read", f"what {source.url} believes is read", **facts)
+
+    def _believe(self, group: str, reading: Reading) -> None:
+        station = self.stations.get(group)
+        if station is None:
+            return
+        found = station.believe(reading)
+        if found is None:
+            return
+        member = station.watch.beliefs.held[reading.source].member
+        if found:
+            findings = ", ".join(one.finding.value for one in found)
+            text = "; ".join(one.text for one in found)
+            self.journal.warn("belief", text, group=group, member=member, findings=findings)
+        else:
+            text = f"{member} agrees again with what is heard here"
+            self.journal.info("belief", text, group=group, member=member, findings="")
+
+    # -- with others
 
     async def _compare(self) -> None:
         while True:
@@ -298,6 +338,8 @@ class Daemon:
     async def _apply(self, settings: Settings) -> None:
         """Open all that can fail first, then change over: nothing is half applied."""
         web_config, peers = _web_config(settings), self._meet(settings, self._peers)
+        tomcats = self._attend(settings)
+        tomcats.inherit(self._tomcats)
         stations, sockets = self._prepare(settings)
         try:
             await self._web.adopt(web_config)
@@ -306,8 +348,8 @@ class Daemon:
             raise
         self._change_over(settings, stations, sockets)
         self._remember()
-        self._peers = peers
-        self._read_peers()
+        self._peers, self._tomcats = peers, tomcats
+        self._read_others()
 
     def _prepare(self, settings: Settings) -> tuple[dict[str, Station], dict[str, Multicast]]:
         """Open stations for new groups and sockets for moved ones; raises OSError and then leaves none open."""

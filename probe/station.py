@@ -9,6 +9,7 @@ from typing import Final
 
 from probe.config import Group
 from probe.memory import Keeper, Memory
+from probe.model.belief import Found, Reading
 from probe.model.events import Event, Kind
 from probe.model.evidence import Answer
 from probe.model.fitness import Fitness, Unfit
@@ -16,7 +17,7 @@ from probe.model.learning import Learned
 from probe.model.sight import HERE, Role, Vantage
 from probe.model.track import Datagram
 from probe.model.vantages import Together
-from probe.model.views import GroupView, MemberView, sight_of, view_group, view_members
+from probe.model.views import GroupView, MemberView, sight_of, view_beliefs, view_group, view_members
 from probe.model.watch import Watch
 from probe.sensors.interfaces import Interface
 from probe.sensors.multicast import Multicast
@@ -55,6 +56,7 @@ class Station:
         self.group = group
         self.watch = Watch(group.rules(forget_after), now, Fitness(group.drop_time, now))
         self.watch.fitness.trouble(Unfit.NOT_JOINED, now)
+        self.watch.beliefs.keep(source.url for source in group.belief)
         self._tell = tell
         self._changed = changed
         self._learned = learned
@@ -96,6 +98,7 @@ class Station:
         self.group = group
         self.watch.adopt(group.rules(forget_after), now)
         self.watch.fitness.calm = group.drop_time
+        self.watch.beliefs.keep(source.url for source in group.belief)
         if multicast is not None:
             self.multicast.drain()
             self.multicast.close()
@@ -190,6 +193,13 @@ class Station:
     def _take(self, address: bytes, answer: Answer) -> None:
         self._happened(self.watch.take(address, answer, time.monotonic()))
 
+    def believe(self, reading: Reading) -> tuple[Found, ...] | None:
+        """Take what a Tomcat says it believes; return what that shows, if it is news."""
+        self.multicast.drain()
+        news = self.watch.believe(reading, time.monotonic())
+        self._arm()
+        return news
+
     def _networks(self) -> list[Network]:
         return self.multicast.networks()
 
@@ -265,8 +275,11 @@ class Station:
         members: list[MemberView] = []
         tracks = list(self.watch.membership)
         fit = not self.watch.fitness.reasons(time.monotonic())
+        beliefs = view_beliefs(self.watch.beliefs, time.monotonic(), offset)
         for start in range(0, len(tracks), SLICE):
-            members += view_members(tracks[start : start + SLICE], time.monotonic(), offset, fit=fit)
+            members += view_members(
+                tracks[start : start + SLICE], time.monotonic(), offset, fit=fit, beliefs=beliefs
+            )
             await asyncio.sleep(0)
         joint = self.together.joint if self.together is not None else None
         saved = self._keeper.saved if self._keeper is not None else None

@@ -1,7 +1,9 @@
 """``tribes-probe check``."""
 
+import ipaddress
 from collections.abc import Iterator
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import click
 
@@ -48,6 +50,29 @@ def explain(settings: Settings) -> Iterator[str]:
     yield f"web.telemetry_path {settings.web.telemetry_path}"
     yield f"web.config_file {_text(settings.web.config_file)}"
     yield f"log {settings.log.level} {settings.log.format}"
+    yield from warnings(settings)
+
+
+def warnings(settings: Settings) -> Iterator[str]:
+    """Yield what works and should not be left so."""
+    for group in settings.groups:
+        for source in group.belief:
+            if source.password_file and _open(source.url):
+                yield (
+                    f"warning: the belief of {group.name!a}: the password goes unencrypted to {source.url!a}: "
+                    "use https, or a probe on that host and 127.0.0.1"
+                )
+
+
+def _open(url: str) -> bool:
+    """Whether what is sent there can be read on the way."""
+    parts = urlsplit(url)
+    if parts.scheme == "https" or parts.hostname in (None, "localhost"):
+        return False
+    try:
+        return not ipaddress.ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        return True
 
 
 def _rows(group: Group) -> Iterator[tuple[str, str, str]]:
@@ -73,6 +98,9 @@ def _rows(group: Group) -> Iterator[tuple[str, str, str]]:
     }
     for name, value in values.items():
         yield name, _text(value), group.origins.get(name, _DEFAULT)
+    for i, source in enumerate(group.belief):
+        asks = f" as {source.username!a}" if source.username else ""
+        yield f"belief[{i}]", f"{source.member or 'as it says'} {source.url}{asks}", group.origins["belief"]
 
 
 def _text(value: object) -> str:

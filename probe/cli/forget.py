@@ -13,7 +13,7 @@ import click
 from probe.cli.output import json_line
 from probe.config import probe_url
 from probe.fields import host_port
-from probe.sensors.peers import LONGEST_PASSWORD
+from probe.sensors.site import LONGEST_PASSWORD
 
 PATIENCE: Final = 10.0
 """seconds."""

@@ -24,9 +24,17 @@ class Judge:
         self.verdict = Verdict(ClusterState.UNKNOWN, now, (("nothing was judged yet",),), {}, 0, 0)
 
     def judge(
-        self, rules: Rules, tracks: Iterable[Track], now: float, unfit: Iterable[str] = ()
+        self,
+        rules: Rules,
+        tracks: Iterable[Track],
+        now: float,
+        unfit: Iterable[str] = (),
+        evidence: tuple[Phrase, ...] = (),
     ) -> list[Event]:
-        """Judge anew; return the change of the cluster state, if there is one."""
+        """Judge anew; return the change of the cluster state, if there is one.
+
+        ``evidence`` is what the members' own belief adds to the sentence; it changes no state.
+        """
         unfit = tuple(unfit)
         if unfit:
             self._fit_since = None
@@ -41,7 +49,7 @@ class Judge:
         since = self.verdict.since if state is self.verdict.state else _began(state, rules, seen, now)
         total = max(rules.expected_count, len(wanted))
         asked_for = seen if rules.expected_count and alive < total else wanted
-        reasons = _reasons(state, asked_for, seen, alive, total, unfit)
+        reasons = _reasons(state, asked_for, seen, alive, total, unfit, evidence)
         before = self.verdict.state
         self.verdict = Verdict(state, since, reasons, counts, alive, total)
         return [] if state is before else [self._change(rules, before, now, fit=not unfit)]
@@ -154,6 +162,7 @@ def _reasons(
     alive: int,
     total: int,
     unfit: tuple[str, ...],
+    evidence: tuple[Phrase, ...],
 ) -> tuple[Phrase, ...]:
     if unfit:
         return ((f"the probe is not fit to judge ({', '.join(unfit)})",),)
@@ -165,7 +174,7 @@ def _reasons(
     if state in _SUMS_UP:
         phrases.insert(0, (f"{alive} of {total} members alive",))
     advice = _ADVICE.get(state)
-    return (*phrases, (advice,)) if advice else tuple(phrases)
+    return (*phrases, *evidence, (advice,)) if advice else (*phrases, *evidence)
 
 
 def _missing(track: Track, state: MemberState) -> Phrase:

@@ -4,12 +4,13 @@ All times in it are unix seconds. ``/api/v1/view`` is this, as JSON.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
 import msgspec
 
+from probe.model.belief import Beliefs, Found, Held
 from probe.model.events import Kind
 from probe.model.hearing import Loss
 from probe.model.histogram import Histogram
@@ -39,6 +40,37 @@ class ReceiverView(msgspec.Struct, frozen=True, gc=False):
     checks: dict[str, int] = {}
     failures: tuple[tuple[str, str, int], ...] = ()
     not_asked: str | None = None
+
+
+class FindingView(msgspec.Struct, frozen=True, gc=False):
+    """What a Tomcat's belief shows: since when, about which members and unique ids, in one clause."""
+
+    finding: str
+    since: float
+    members: tuple[str, ...]
+    unique_ids: tuple[str, ...]
+    text: str
+
+
+class BeliefView(msgspec.Struct, frozen=True, gc=False):
+    """What a Tomcat itself believes; ``hears`` and ``keeps`` are "host:port#unique_id"."""
+
+    source: str
+    read_at: float
+    drop_time_seconds: float
+    hears: tuple[str, ...]
+    keeps: tuple[str, ...]
+    findings: tuple[FindingView, ...]
+
+
+class SourceView(msgspec.Struct, frozen=True, gc=False):
+    """A Tomcat whose belief is to be read; ``up`` while it is, else ``why``; ``member`` once that is known."""
+
+    url: str
+    member: str
+    up: bool
+    why: str
+    read_at: float | None
 
 
 class MemberView(msgspec.Struct, frozen=True, gc=False):
@@ -77,6 +109,7 @@ class MemberView(msgspec.Struct, frozen=True, gc=False):
     rivals: tuple[str, ...]
     receiver: ReceiverView
     expected_by: str | None = None
+    belief: BeliefView | None = None
 
 
 class VerdictView(msgspec.Struct, frozen=True, gc=False):
@@ -179,6 +212,7 @@ class GroupView(msgspec.Struct, frozen=True, gc=False):
     together: TogetherView | None = None
     not_learned: int = 0
     state_saved: bool | None = None
+    beliefs: list[SourceView] = []
 
 
 class Build(msgspec.Struct, frozen=True, gc=False):
@@ -275,12 +309,48 @@ def view_group(
         verdict=_view_verdict(watch.judge, offset),
         gaps=_view_histogram(membership.gaps),
         checks={check.value: _view_histogram(one) for check, one in membership.check_seconds.items()},
-        members=members if members is not None else view_members(membership, now, offset, fit=not unfit),
+        members=members
+        if members is not None
+        else view_members(
+            membership, now, offset, fit=not unfit, beliefs=view_beliefs(watch.beliefs, now, offset)
+        ),
         addresses=joined.addresses,
         together=view_together(joint, offset) if joint is not None else None,
         not_learned=membership.learning.refused,
         state_saved=saved,
+        beliefs=[_view_source(url, held, now, offset) for url, held in watch.beliefs.held.items()],
     )
+
+
+def view_beliefs(beliefs: Beliefs, now: float, offset: float) -> dict[str, BeliefView]:
+    """Freeze what each member itself believes, as far as that was read lately."""
+    return {
+        held.member: BeliefView(
+            source=held.read.source,
+            read_at=held.read.at + offset,
+            drop_time_seconds=held.read.belief.drop_time,
+            hears=tuple(map(str, held.read.belief.hears)),
+            keeps=tuple(map(str, held.read.belief.keeps)),
+            findings=tuple(_view_finding(one, offset) for one in held.found),
+        )
+        for held in beliefs.fresh(now)
+        if held.read is not None and held.read.belief is not None
+    }
+
+
+def _view_finding(found: Found, offset: float) -> FindingView:
+    return FindingView(
+        finding=found.finding.value,
+        since=found.since + offset,
+        members=tuple(entry.member for entry in found.about),
+        unique_ids=tuple(entry.unique_id.hex() for entry in found.about),
+        text=found.text,
+    )
+
+
+def _view_source(url: str, held: Held, now: float, offset: float) -> SourceView:
+    read_at = held.read.at + offset if held.read is not None else None
+    return SourceView(url, held.member, held.is_fresh(now), held.why, read_at)
 
 
 def view_together(joint: Joint, offset: float) -> TogetherView:
@@ -337,12 +407,24 @@ def _sight_of_member(member: MemberView) -> MemberSight:
     )
 
 
-def view_members(tracks: Iterable[Track], now: float, offset: float, *, fit: bool) -> list[MemberView]:
-    """Freeze some members."""
-    return [view_member(track, now, offset, fit=fit) for track in tracks]
+_NOT_READ: Final[Mapping[str, BeliefView]] = {}
 
 
-def view_member(track: Track, now: float, offset: float, *, fit: bool) -> MemberView:
+def view_members(
+    tracks: Iterable[Track],
+    now: float,
+    offset: float,
+    *,
+    fit: bool,
+    beliefs: Mapping[str, BeliefView] = _NOT_READ,
+) -> list[MemberView]:
+    """Freeze some members, with what those believe who are read."""
+    return [view_member(track, now, offset, fit=fit, belief=beliefs.get(track.name)) for track in tracks]
+
+
+def view_member(
+    track: Track, now: float, offset: float, *, fit: bool, belief: BeliefView | None = None
+) -> MemberView:
     """Freeze one member."""
     member, heard = track.member, track.first_heard > 0 or track.heartbeats > 0
     return MemberView(
@@ -381,6 +463,7 @@ def view_member(track: Track, now: float, offset: float, *, fit: bool) -> Member
         rivals=tuple(unique_id.hex() for unique_id in track.rivals) if track.rivals else (),
         receiver=_view_receiver(track, offset),
         expected_by=track.expected_by.value if track.expected_by is not None else None,
+        belief=belief,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from probe.model.belief import Beliefs, Found, Reading
 from probe.model.events import Event, Kind
 from probe.model.evidence import Answer
 from probe.model.fitness import Fitness
@@ -36,6 +37,7 @@ class Watch:
         self.fitness = fitness or Fitness(rules.drop_time, now)
         self.membership = Membership(rules)
         self.judge = Judge(now)
+        self.beliefs = Beliefs()
         self.decoder = Decoder()
         self.datagrams = Counter[str](
             {"heartbeat": 0, "goodbye": 0, "broadcast": 0, "malformed": 0, "foreign": 0}
@@ -60,6 +62,7 @@ class Watch:
     def start_anew(self, now: float) -> None:
         """Forget who was learned: this is another group now."""
         self.membership.start_anew(now)
+        self.beliefs.forget()
         self._judge_at = now
 
     def forget(self, name: str, now: float) -> list[Event]:
@@ -133,6 +136,17 @@ class Watch:
             self._judge_soon(now)  # no news of the receiver, but of the member: a silent one is mute now
         return events
 
+    def believe(self, reading: Reading, now: float) -> tuple[Found, ...] | None:
+        """Take what a Tomcat says it believes; return what that shows, if it is news."""
+        before = self.beliefs.evidence(now)
+        if self.fitness.reasons(now):
+            self.beliefs.forget()
+            reading = msgspec.structs.replace(reading, belief=None, why=reading.why or _UNFIT)
+        news = self.beliefs.take(reading, self.membership, self.rules.drop_time, now)
+        if self.beliefs.evidence(now) != before:
+            self._judge_at = now
+        return news
+
     def tick(self, now: float) -> list[Event]:
         """Let silence speak; judge anew where something changed. Call after what was received is taken."""
         learned = self.membership.learning.revision
@@ -146,9 +160,17 @@ class Watch:
     def assess(self, now: float) -> list[Event]:
         """Judge now."""
         self._assessed_at = now
-        events = self.judge.judge(self.rules, self.membership, now, self.fitness.reasons(now))
+        unfit = self.fitness.reasons(now)
+        if unfit:
+            self.beliefs.forget()
+        evidence = self.beliefs.evidence(now)
+        events = self.judge.judge(self.rules, self.membership, now, unfit, evidence)
         self.events.update(event.kind for event in events)
-        moments = (self.judge.deadline(self.rules, self.membership, now), self.fitness.deadline(now))
+        moments = (
+            self.judge.deadline(self.rules, self.membership, now),
+            self.fitness.deadline(now),
+            self.beliefs.deadline(now),
+        )
         self._judge_at = min((moment for moment in moments if moment is not None), default=None)
         return events
 
@@ -177,6 +199,7 @@ class Watch:
         return msgspec.structs.replace(event, fit=False) if self.fitness.reasons(event.at) else event
 
 
+_UNFIT: Final = "it is not compared: the probe is not fit to judge"
 _HARM: Final = {
     Effect.STALLS: "every Tomcat that hears it is deaf for 500 ms and logs a WARN",
     Effect.KILLS: "every Tomcat that hears it loses its receiver thread and stays deaf until restarted",

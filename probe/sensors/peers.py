@@ -1,43 +1,32 @@
 """Reads other probes' views over HTTP: one question to each at a time, within a time and a size."""
 
 import asyncio
-import base64
-import os
 import random
-import ssl
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
+from http import HTTPStatus
 from typing import Final
 
 import aiohttp
 import msgspec
-from aiohttp import hdrs
 
 from probe.config import Peer
-from probe.fields import ConfigError, shown
+from probe.fields import shown
 from probe.model.sight import GroupSight, ProbeSight, Role, Vantage
 from probe.model.vantages import FRESH
 from probe.model.views import PeerView
-from probe.sensors.names import Names
+from probe.sensors.site import Hints, Site, UnusableError, open_session
 
 PATH: Final = "/api/v1/view"
 PACE: Final = 1.0
 """seconds between two questions to one peer, give or take a tenth."""
 REST: Final = 0.2
 """seconds that a slow peer has between an answer and the next question."""
-PATIENCE: Final = 2.0
-"""seconds for one answer, from name look-up to the last byte; well below FRESH."""
 LARGEST: Final = 16 * 2**20
 """bytes of a view: some twenty thousand members."""
-LONGEST_PASSWORD: Final = 1024
-
-_OK: Final = 200
-_UNAUTHORIZED: Final = 401
-
-
-class UnusableError(Exception):
-    """A peer's answer cannot be used; one line."""
+_HINTS: Final[Hints] = {
+    HTTPStatus.UNAUTHORIZED: "it asks for another name and password (HTTP 401): see basic_auth",
+}
 
 
 class Reader:
@@ -50,8 +39,7 @@ class Reader:
         self.read_at: float | None = None
         self.why = "it was not read yet"
         self.up: bool | None = None
-        self._tls = _context(peer) if peer.url.startswith("https:") else True
-        self._auth = _auth(peer)
+        self.site = Site(peer.url, f"peers: {peer.name}", peer.tls, peer.basic_auth, LARGEST)
 
     def inherit(self, other: "Reader") -> None:
         """Take over what was read before a reload."""
@@ -66,34 +54,12 @@ class Reader:
         """Ask once; what went wrong is in ``why``."""
         asked_at = time.monotonic()
         try:
-            async with asyncio.timeout(PATIENCE):
-                sight = decode(await self._fetch(session))
-        except TimeoutError:
-            self.why = f"no answer within {PATIENCE:g} s"
+            sight = decode(await self.site.read(session, PATH, _HINTS))
         except UnusableError as error:
             self.why = str(error)
-        except Exception as error:  # noqa: BLE001  # whatever a peer makes the client raise is that peer's trouble
-            self.why = _reason(error)
         else:
             self.sight, self.asked_at, self.at = sight, asked_at, time.monotonic()
             self.read_at, self.why = time.time(), ""
-
-    async def _fetch(self, session: aiohttp.ClientSession) -> bytearray:
-        async with session.get(
-            self.peer.url + PATH, ssl=self._tls, headers=self._auth, allow_redirects=False
-        ) as response:
-            if response.status == _UNAUTHORIZED:
-                raise UnusableError("it asks for another name and password (HTTP 401): see basic_auth")
-            if response.status != _OK:
-                raise UnusableError(f"it answers HTTP {response.status} to {PATH}")
-            if hdrs.CONTENT_ENCODING in response.headers:
-                raise UnusableError("its answer is packed, which was not asked for")
-            body = bytearray()
-            async for chunk in response.content.iter_any():
-                body += chunk
-                if len(body) > LARGEST:
-                    raise UnusableError(f"its view is larger than {LARGEST // 2**20} MiB")
-            return body
 
 
 class _Version(msgspec.Struct):
@@ -134,46 +100,6 @@ def _check(group: GroupSight) -> None:
             raise UnusableError(f"its view contradicts itself: {one.member} is up and long silent")
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return f"its certificate is not trusted: {error.certificate_error}"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        error = error.os_error
-    if isinstance(error, OSError):
-        return f"cannot be reached: {_system(error)}"
-    return f"its answer is no HTTP: {shown(str(error) or type(error).__name__)}"
-
-
-def _system(error: OSError) -> str:
-    known = error.errno is not None and error.errno > 0 and not isinstance(error, ssl.SSLError)
-    return os.strerror(error.errno) if known and error.errno is not None else error.strerror or str(error)
-
-
-def _context(peer: Peer) -> ssl.SSLContext:
-    tls = peer.tls
-    try:
-        context = ssl.create_default_context(cafile=tls.ca_file)
-        context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
-        if tls.cert_file is not None:
-            context.load_cert_chain(tls.cert_file, tls.key_file, password="")  # else a locked key asks for one
-    except (OSError, ValueError) as error:
-        raise ConfigError([f"peers: {peer.name}: TLS cannot be set up: {error}"]) from None
-    return context
-
-
-def _auth(peer: Peer) -> dict[str, str]:
-    """Return the header that says who asks."""
-    if peer.basic_auth is None:
-        return {}
-    try:
-        with Path(peer.basic_auth.password_file).open(encoding="utf-8") as file:
-            password = file.read(LONGEST_PASSWORD).rstrip("\r\n")
-    except (OSError, ValueError) as error:
-        raise ConfigError([f"peers: {peer.name}: the password cannot be read: {error}"]) from None
-    pair = f"{peer.basic_auth.username}:{password}".encode()
-    return {hdrs.AUTHORIZATION: f"Basic {base64.b64encode(pair).decode()}"}
-
-
 Changed = Callable[[str, str], None]
 """A peer's name, and why it is read no more; empty when it is read again."""
 
@@ -197,14 +123,7 @@ class Peers:
 
     async def run(self) -> None:
         """Read them all, until cancelled."""
-        session = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=PATIENCE),
-            connector=aiohttp.TCPConnector(limit=0, resolver=Names()),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={hdrs.ACCEPT_ENCODING: "identity"},
-            auto_decompress=False,
-        )
-        async with session, asyncio.TaskGroup() as tasks:
+        async with open_session() as session, asyncio.TaskGroup() as tasks:
             for reader in self.readers:
                 tasks.create_task(self._follow(reader, session))
 

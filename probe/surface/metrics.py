@@ -15,6 +15,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 from prometheus_client.samples import Sample
 
+from probe.model.belief import Finding
 from probe.model.evidence import MemberState
 from probe.model.fitness import Unfit
 from probe.model.verdict import ClusterState
@@ -180,6 +181,16 @@ def _receiver_up(member: MemberView) -> _Pairs:
         yield {"check": "ack"}, receiver.answered
 
 
+_FINDINGS: Final = tuple(finding.value for finding in Finding)
+
+
+def _belief(member: MemberView) -> _Pairs:
+    if member.belief is not None:
+        found = {one.finding for one in member.belief.findings}
+        for finding in _FINDINGS:
+            yield {"finding": finding}, finding in found
+
+
 MEMBER: Final[dict[Family, Callable[[MemberView], _Pairs]]] = {
     ("tribes_member_up", "gauge", "1 while a heartbeat younger than dropTime is known."): lambda m: [
         ({}, m.up)
@@ -241,6 +252,11 @@ MEMBER: Final[dict[Family, Callable[[MemberView], _Pairs]]] = {
     ("tribes_member_ghost", "gauge", "1 when its peers may keep an old entry of it."): lambda m: [
         ({}, bool(m.ghost))
     ],
+    (
+        "tribes_member_belief",
+        "gauge",
+        "1 while this Tomcat's own belief shows this; none while it is not read.",
+    ): _belief,
     ("tribes_receiver_up", "gauge", "1 when the last question was answered."): _receiver_up,
     ("tribes_receiver_checks", "counter", "Questions put."): lambda m: (
         ({"check": check}, count) for check, count in m.receiver.checks.items()
@@ -276,6 +292,9 @@ class Projection(Collector):
         yield _projected(
             ("tribes_peer_up", "gauge", "1 while another probe's view of the group is read."), self._peers
         )
+        yield _projected(
+            ("tribes_belief_up", "gauge", "1 while it is read what this Tomcat itself believes."), self._sources
+        )
         yield Projected(
             "tribes_heartbeat_gap_seconds", "histogram", "Time between heartbeats of one member.", self._gaps
         )
@@ -306,6 +325,11 @@ class Projection(Collector):
             for peer in self.view.peers:
                 watches = f"{group.address}:{group.port}" in peer.groups
                 yield {"group": group.group, "peer": peer.name}, peer.up and watches
+
+    def _sources(self) -> _Pairs:
+        for group in self.view.groups:
+            for source in group.beliefs:
+                yield {"group": group.group, "member": source.member, "source": source.url}, source.up
 
     def _gaps(self) -> Rows:
         for group in self.view.groups:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Final
 
-from probe.model.views import GroupView, MemberView, PeerView, ProbeView, TogetherView
+from probe.model.views import GroupView, MemberView, PeerView, ProbeView, SourceView, TogetherView
 
 REFRESH: Final = 5
 """seconds between two looks."""
@@ -71,7 +71,16 @@ def _group(group: GroupView) -> str:
 </tbody></table></div>
 <p class="facts">{escape(group.address)}:{group.port} · {escape(joins or "no interface")} · heartbeats
 every {group.frequency_seconds:g} s, dropTime {group.drop_time_seconds:g} s ·
-{sum(group.datagrams.values())} datagrams, {group.receive_drops} dropped here</p></section>"""
+{sum(group.datagrams.values())} datagrams, {group.receive_drops} dropped here</p>{_sources(group.beliefs)}</section>"""
+
+
+def _sources(sources: list[SourceView]) -> str:
+    """Say of each Tomcat whose belief is to be read whether it is."""
+    lines = [
+        f"{source.member or 'a member'} by {source.url}: {'read' if source.up else source.why or 'not read'}"
+        for source in sources
+    ]
+    return f'<p class="facts">what they believe · {escape(" · ".join(lines))}</p>' if lines else ""
 
 
 def _together(together: TogetherView | None) -> str:
@@ -135,4 +144,5 @@ def _remarks(member: MemberView) -> str:
         > 0,
         f"flapped {member.flaps}×": member.flaps > 0,
     }
-    return ", ".join([*(text for text, holds in remarks.items() if holds), *member.oddities])
+    belief = [one.text for one in member.belief.findings] if member.belief is not None else []
+    return ", ".join([*(text for text, holds in remarks.items() if holds), *member.oddities, *belief])

@@ -188,12 +188,24 @@ def peer(branch: str, log: Path, start: Start = popen, *, ipv6: bool = False, **
     return Java(command, log, start)
 
 
-def server(branch: str, base: Path, address: str, start: Start = popen, group_port: int = 45564) -> Java:
-    """Return a whole Tomcat with ``server.xml`` and one small application, ready to ``go``."""
+def server(
+    branch: str,
+    base: Path,
+    address: str,
+    start: Start = popen,
+    group_port: int = 45564,
+    manager: tuple[str, str] | None = None,
+) -> Java:
+    """Return a whole Tomcat with ``server.xml`` and one small application, ready to ``go``.
+
+    With the name and password of a user it has the Manager's jmxproxy, too, at ``JMXPROXY``.
+    """
     for folder in ("conf", "webapps/app/WEB-INF", "temp", "war-temp", "war-deploy", "war-listen"):
         (base / folder).mkdir(parents=True, exist_ok=True)
     shutil.copy(FOLDER / "server.xml", base / "conf")
     (base / "webapps/app/WEB-INF/web.xml").write_text("<web-app><distributable/></web-app>", encoding="ascii")
+    if manager is not None:
+        _add_manager(base, *manager)
     properties = {
         "catalina.home": base,
         "catalina.base": base,
@@ -207,6 +219,44 @@ def server(branch: str, base: Path, address: str, start: Start = popen, group_po
     defined = [f"-D{key}={value}" for key, value in properties.items()]
     command = [*_JVM, *opened, *defined, "-cp", class_path(branch), "Server"]
     return Java(command, base / "log", start)
+
+
+JMXPROXY: Final = ":8080/manager/jmxproxy"
+
+_MANAGER: Final = """\
+<web-app>
+  <servlet>
+    <servlet-name>JMXProxy</servlet-name>
+    <servlet-class>org.apache.catalina.manager.JMXProxyServlet</servlet-class>
+  </servlet>
+  <servlet-mapping>
+    <servlet-name>JMXProxy</servlet-name><url-pattern>/jmxproxy/*</url-pattern>
+  </servlet-mapping>
+  <security-constraint>
+    <web-resource-collection>
+      <web-resource-name>JMX Proxy</web-resource-name><url-pattern>/jmxproxy/*</url-pattern>
+    </web-resource-collection>
+    <auth-constraint><role-name>manager-jmx</role-name></auth-constraint>
+  </security-constraint>
+  <login-config><auth-method>BASIC</auth-method><realm-name>Manager</realm-name></login-config>
+  <security-role><role-name>manager-jmx</role-name></security-role>
+</web-app>
+"""
+"""The part of the Manager's own web.xml that is asked; its other servlets are not needed."""
+
+
+def _add_manager(base: Path, username: str, password: str) -> None:
+    """Deploy the real JMXProxyServlet behind basic auth."""
+    application = base / "webapps/manager"
+    for folder in ("WEB-INF", "META-INF"):
+        (application / folder).mkdir(parents=True, exist_ok=True)
+    (application / "WEB-INF/web.xml").write_text(_MANAGER, encoding="ascii")
+    realm = '<Realm className="org.apache.catalina.realm.MemoryRealm" pathname="conf/users.xml" />'
+    (application / "META-INF/context.xml").write_text(
+        f'<Context privileged="true">{realm}</Context>', encoding="ascii"
+    )
+    user = f'<user username="{username}" password="{password}" roles="manager-jmx" />'
+    (base / "conf/users.xml").write_text(f"<tomcat-users>{user}</tomcat-users>", encoding="ascii")
 
 
 def oracle(branch: str, log: Path) -> Java:

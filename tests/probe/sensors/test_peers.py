@@ -22,7 +22,8 @@ from probe.model.sight import Role
 from probe.model.vantages import FRESH
 from probe.model.views import ProbeView
 from probe.sensors import peers
-from probe.sensors.peers import PATIENCE, Peers, Reader, UnusableError, decode
+from probe.sensors.peers import Peers, Reader, decode
+from probe.sensors.site import PATIENCE, UnusableError
 from probe.surface.web import Web
 from probe.web_config import Tls, WebConfig
 
@@ -302,7 +303,7 @@ async def test_an_answer_that_never_ends_in_size(site: Site) -> None:
 
     site.answer = answer
     reader = await read(site.url)
-    assert reader.why in {"its view is larger than 16 MiB", f"no answer within {PATIENCE:g} s"}
+    assert reader.why in {"its answer is larger than 16 MiB", f"no answer within {PATIENCE:g} s"}
     assert sent < 2 * peers.LARGEST
 
 
@@ -443,7 +444,7 @@ def test_files_that_cannot_be_used(tmp_path: Path) -> None:
 
 def test_old_versions_of_tls_are_not_spoken() -> None:
     """Nothing below 1.2, and certificates are always checked."""
-    context = Reader(Peer("https://127.0.0.1", "b"))._tls
+    context = Reader(Peer("https://127.0.0.1", "b")).site.tls
     assert isinstance(context, ssl.SSLContext)
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname

@@ -48,10 +48,11 @@ public final class Server {
     }
 
     private static Context application(Host host) {
-        for (Container child : host.findChildren()) {
-            return (Context) child;
+        Container child = host.findChild("/app");
+        if (child == null) {
+            throw new IllegalStateException("no application was deployed");
         }
-        throw new IllegalStateException("no application was deployed");
+        return (Context) child;
     }
 
     /** Says how many there are and a number that changes with them; ids are secrets. */
