@@ -86,6 +86,10 @@ def _named(found: Found) -> str:
     return ", ".join(names) + (f" and {more} more" if more else "")
 
 
+def _them(found: Found) -> str:
+    return "them" if len(found.about) > 1 else "it"
+
+
 def _deaf(found: Found) -> str:
     if found.hears_nobody:
         return f"{found.believer} itself hears nobody: its own membership is empty"
@@ -93,7 +97,7 @@ def _deaf(found: Found) -> str:
 
 
 def _latent_split(found: Found) -> str:
-    return f"{found.believer} itself does not hear {_named(found)} any more but still keeps it"
+    return f"{found.believer} itself does not hear {_named(found)} any more but still keeps {_them(found)}"
 
 
 def _ghost(found: Found) -> str:
@@ -103,7 +107,7 @@ def _ghost(found: Found) -> str:
 
 
 def _not_let_in(found: Found) -> str:
-    return f"{found.believer} itself hears {_named(found)} but has not let it in"
+    return f"{found.believer} itself hears {_named(found)} but has not let {_them(found)} in"
 
 
 _WORDS: Final = {
@@ -145,7 +149,7 @@ class Held:
 
     def is_fresh(self, now: float) -> bool:
         """Whether the last good reading still says something of now."""
-        return self.read is not None and now - self.read.at <= FRESH
+        return self.read is not None and now < self.read.at + FRESH
 
 
 class Beliefs:
@@ -174,6 +178,7 @@ class Beliefs:
         belief = reading.belief
         if belief is None:
             held.why = reading.why
+            held.member = held.member or reading.member
             if not held.is_fresh(now):
                 held.forget()
             return None
@@ -184,7 +189,7 @@ class Beliefs:
             held.read = None
             held.forget()
             return None
-        if held.read is None or reading.at - held.read.at > FRESH:
+        if held.read is None or reading.at >= held.read.at + FRESH:
             held.forget()
         held.read = reading
         differing = set(_differ(belief, believer, membership, self._heard_elsewhere(held, now), now))
@@ -198,7 +203,7 @@ class Beliefs:
         for other in self.held.values():
             if other is held:
                 break
-            if other.member == held.member:
+            if other.member == held.member and other.read is not None:
                 return f"it is {held.member}, which is read elsewhere"
         if believer is None or believer.member is None:
             return f"it is {held.member}, which was never heard here"
@@ -228,7 +233,9 @@ class Beliefs:
         found = [one for held in self.fresh(now) for one in held.found]
         if not found:
             return ()
-        gravest = min(found, key=lambda one: (_GRAVITY[one.finding], one.since, one.believer))
+        gravest = min(
+            found, key=lambda one: (_GRAVITY[one.finding], not one.hears_nobody, one.since, one.believer)
+        )
         more = f", and {len(found) - 1} more such" if len(found) > 1 else ""
         return ((gravest.text + more,),)
 

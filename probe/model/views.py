@@ -60,7 +60,7 @@ class BeliefView(msgspec.Struct, frozen=True, gc=False):
     drop_time_seconds: float
     hears: tuple[str, ...]
     keeps: tuple[str, ...]
-    findings: tuple[FindingView, ...]
+    findings: list[FindingView]
 
 
 class SourceView(msgspec.Struct, frozen=True, gc=False):
@@ -331,7 +331,7 @@ def view_beliefs(beliefs: Beliefs, now: float, offset: float) -> dict[str, Belie
             drop_time_seconds=held.read.belief.drop_time,
             hears=tuple(map(str, held.read.belief.hears)),
             keeps=tuple(map(str, held.read.belief.keeps)),
-            findings=tuple(_view_finding(one, offset) for one in held.found),
+            findings=[_view_finding(one, offset) for one in held.found],
         )
         for held in beliefs.fresh(now)
         if held.read is not None and held.read.belief is not None

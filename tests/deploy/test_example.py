@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import yaml
 
-from probe.config import BasicAuth, Group, Log, Peer, PeerTls, ReceiverCheck, Settings, Web, load
+from probe.config import BasicAuth, BeliefSource, Group, Log, Peer, PeerTls, ReceiverCheck, Settings, Web, load
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "tribes-probe.yml"
 SWITCHED_OFF = re.compile(r"^( *)#(?=(- )?[a-z_]+:)", re.MULTILINE)
@@ -48,6 +48,8 @@ def test_the_example_changes_nothing() -> None:
         (Settings, ()),
         (Group, ("groups", 0)),
         (ReceiverCheck, ("groups", 0, "receiver_check")),
+        (BeliefSource, ("groups", 0, "belief", 0)),
+        (PeerTls, ("groups", 0, "belief", 0, "tls")),
         (Peer, ("peers", 0)),
         (PeerTls, ("peers", 0, "tls")),
         (BasicAuth, ("peers", 0, "basic_auth")),
@@ -72,6 +74,8 @@ def test_what_is_switched_off_is_right_too(everything: Path) -> None:
     assert group.domain == b"shop"
     assert group.expected == {"10.0.0.1:4000", "10.0.0.2:4000"}
     assert group.static_members == {"10.0.0.9:4000"}
+    (source,) = group.belief
+    assert (source.url, source.member) == ("https://127.0.0.1:8443/manager/jmxproxy", "10.0.0.1:4000")
     (peer,) = settings.peers
     assert (peer.name, peer.role) == ("b", "local")
     assert settings.web.config_file == "/etc/tribes-probe/web.yml"

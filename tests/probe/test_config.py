@@ -257,14 +257,72 @@ NO_MULTICAST = "is no multicast address: 224.0.0.0 to 239.255.255.255, or ff00::
 NO_LISTEN_ADDRESS = "is no listen address: write :10564, 127.0.0.1:10564 or [::1]:10564"
 NO_DURATION = "is no duration: write a number with its unit, such as 500ms, 3s, 1m or 1h"
 OF_A_GROUP = (
-    "address, domain, drop_time, expect, expected, frequency, interfaces, learn_after, name, port, "
+    "address, belief, domain, drop_time, expect, expected, frequency, interfaces, learn_after, name, port, "
     "receiver_check, server_xml, static_members"
 )
+B = G + "belief:\n    - "
+J = "http://127.0.0.1:8080/manager/jmxproxy"
+NO_JMXPROXY = f"is no address of a Manager's jmxproxy: write {J}"
+MORE_THAN_JMXPROXY = "says more than the address: end it after jmxproxy"
+KEYS = "username and password_file"
 NOT_ALLOWED = 'special characters are not allowed in "<byte string>", position 0'
 HOST_BITS = "is no network: 9.0.0.1/8 has host bits set"
 NO_TAG = "could not determine a constructor for the tag 'tag:yaml.org,2002:python/object:os.system'"
 NO_PROBE = "is no address of a probe: write http://10.0.0.2:10564"
 MISTAKES = [
+    (G + "belief: x", 'FILE: groups[0].belief: "x" is no list: begin each item with a dash'),
+    (B + "{username: x, password_file: y}", f"FILE: groups[0].belief[0].url: is missing: write {J}"),
+    (B + "url: 127.0.0.1:8080", f'FILE: groups[0].belief[0].url: "127.0.0.1:8080" {NO_JMXPROXY}'),
+    (
+        B + "url: 'http://b:8080/manager'",
+        f'FILE: groups[0].belief[0].url: "http://b:8080/manager" {NO_JMXPROXY}',
+    ),
+    (B + "url: 'ftp://b/jmxproxy'", f'FILE: groups[0].belief[0].url: "ftp://b/jmxproxy" {NO_JMXPROXY}'),
+    (
+        B + "url: 'http://b/a b/jmxproxy'",
+        f'FILE: groups[0].belief[0].url: "http://b/a b/jmxproxy" {NO_JMXPROXY}',
+    ),
+    (
+        B + "url: 'http://b/jmxproxy?qry=*:*'",
+        f'FILE: groups[0].belief[0].url: "http://b/jmxproxy?qry=*:*" {MORE_THAN_JMXPROXY}',
+    ),
+    (
+        B + "url: 'http://me:secret@b/manager/jmxproxy'",
+        f"FILE: groups[0].belief[0].url: holds a name or a password: write them under {KEYS}",
+    ),
+    (
+        B + f"{{url: '{J}', member: node1}}",
+        'FILE: groups[0].belief[0].member: "node1" is no member: write address:port, such as 10.0.0.1:4000',
+    ),
+    (
+        B + f"{{url: '{J}', username: x}}",
+        "FILE: groups[0].belief[0].password_file: is missing: username needs it",
+    ),
+    (
+        B + f"{{url: '{J}', password_file: x}}",
+        "FILE: groups[0].belief[0].username: is missing: password_file needs it",
+    ),
+    (
+        B + f"{{url: '{J}', tls: {{ca_file: x}}}}",
+        f"FILE: groups[0].belief[0].tls: is given, but {J} is not https",
+    ),
+    (
+        B + f"{{url: '{J}', password: x}}",
+        'FILE: groups[0].belief[0].password: unknown setting: did you mean "password_file"?',
+    ),
+    (
+        G + f"belief: [{{url: '{J}'}}, {{url: '{J}/'}}]",
+        f'FILE: groups[0].belief[1].url: "{J}" is read already: take one out',
+    ),
+    (
+        G
+        + f"belief: [{{url: '{J}', member: '10.0.0.1:1'}}, {{url: 'http://b/jmxproxy', member: '10.0.0.1:1'}}]",
+        'FILE: groups[0].belief[1].member: "10.0.0.1:1" is read already: take one out',
+    ),
+    (
+        G + "belief: [" + ", ".join(f"{{url: 'http://b{i}/jmxproxy'}}" for i in range(65)) + "]",
+        "FILE: groups[0].belief: 65 are more than the 64 that are read",
+    ),
     ("gruops: []", 'FILE: gruops: unknown setting: did you mean "groups"?'),
     (
         "zzz: 1",

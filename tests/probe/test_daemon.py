@@ -13,7 +13,9 @@ from pathlib import Path
 
 import bcrypt
 import pytest
+from aiohttp import web
 from support.daemon import Daemon, running
+from support.jmxproxy import dump
 from support.stage import DROP_TIME, FREQUENCY, GROUP, SOON, Stage, free_port
 
 from protocols.heartbeat import Heartbeat, encode
@@ -296,6 +298,61 @@ async def test_systemd_is_told(stage: Stage, manager: socket.socket) -> None:
         await until("READY=1")
         await daemon.end()
         await until("STOPPING=1")
+
+
+async def test_what_a_tomcat_believes_is_said_everywhere_alike(stage: Stage, manager: socket.socket) -> None:
+    """Page, API, metrics, log and STATUS gain one clause, no state changes; a bad file changes nothing."""
+    believes = ""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(text=believes)
+
+    app = web.Application()
+    app.router.add_get("/manager/jmxproxy", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/manager/jmxproxy"
+    async with running(stage.config, NOTIFY_SOCKET=manager.getsockname()) as daemon:
+        one, two = await stage.members(2)
+        place = (GROUP, stage.port)
+        believes = dump(one.member, [], [two.member], place, 600)
+        await daemon.says("whole", alive=2)
+
+        stage.write(group=f"belief: [{{url: '{url}', username: x, password_file: nowhere}}]")
+        reply = await daemon.get("/-/reload", "-X", "POST")
+        assert (reply.status, "the password cannot be read" in reply.body) == (400, True)
+        assert (await daemon.group())["beliefs"] == []
+
+        stage.write(group=f"belief: [{{url: '{url}'}}]")
+        assert (await daemon.get("/-/reload", "-X", "POST")).status == 200
+        await daemon.says("belief-read", source=url)
+        text = f"{one.name} itself hears nobody: its own membership is empty"
+        told = await daemon.says("belief", member=one.name)
+        assert (told.said["text"], told.said["findings"]) == (text, "deaf")
+        group = await daemon.eventually(lambda group: text in group["verdict"]["sentence"])
+        assert group["verdict"]["sentence"].endswith(f": 2 of 2 members alive; {text}")
+        assert group["verdict"]["state"] == "whole"
+        member = next(each for each in group["members"] if each["member"] == one.name)
+        assert [finding["text"] for finding in member["belief"]["findings"]] == [text]
+        assert text in (await daemon.get("/")).body
+        labels = f'{{finding="deaf",group="one",member="{one.name}"}}'
+        assert await daemon.metric(f"tribes_member_belief{labels}") == "1.0"
+        async with asyncio.timeout(5):
+            status = ""
+            while text not in status:
+                status = (await asyncio.get_running_loop().sock_recv(manager, 4096)).decode()
+        assert status.removeprefix("STATUS=") == group["verdict"]["sentence"]
+
+        believes = dump(one.member, [two.member], [two.member], place, 600)
+        assert (await daemon.says("belief", findings="")).said["member"] == one.name
+        await daemon.eventually(lambda group: "itself" not in group["verdict"]["sentence"])
+        assert [line.said["event"] for line in daemon.lines].count("belief") == 2
+
+        stage.write()
+        assert (await daemon.get("/-/reload", "-X", "POST")).status == 200
+        assert (await daemon.group())["beliefs"] == []
+    await runner.cleanup()
 
 
 async def test_random_bytes_and_garbage_do_not_disturb_it(stage: Stage) -> None:

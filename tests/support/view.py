@@ -3,6 +3,7 @@
 import ipaddress
 from typing import Final
 
+from probe.model.belief import FRESH, Belief, Entry, Reading
 from probe.model.evidence import Answer, Check, Outcome
 from probe.model.hearing import Loss, Side
 from probe.model.joint import Joint
@@ -58,6 +59,8 @@ def view(*, gone: int = 0, name: str = "228.0.0.4:45564", reload: bool = True) -
         strict=False,
     ):
         watch.take(block.address, answer, 99.5)
+    if gone == 0:
+        _believe(watch)
     cut = encode(Heartbeat(member(1, "10.0.0.1"), 1))[:20]
     watch.receive([(cut, 99.9, Origin()), (b"noise", 99.9, Origin())])
     watch.tick(NOW)
@@ -80,6 +83,15 @@ def view(*, gone: int = 0, name: str = "228.0.0.4:45564", reload: bool = True) -
             PeerView(HOSTILE, "https://c:10564", "segment", False, HOSTILE, "", None, ()),  # noqa: FBT003
         ],
     )
+
+
+def _believe(watch: Watch) -> None:
+    """Have the first member hear nobody and keep a ghost; another cannot be read."""
+    watch.fitness._until.clear()
+    one, ghost = Entry(MEMBERS[0], bytes([1]) * 16), Entry(MEMBERS[1], bytes([9]) * 16)
+    for at in (NOW - FRESH, NOW - FRESH / 2, NOW - 0.5):
+        watch.believe(Reading(f"http://{MEMBERS[0]}/jmxproxy", "", at, Belief(one, (), (ghost,), 3.0)), NOW)
+    watch.believe(Reading("http://x/jmxproxy", MEMBERS[1], NOW - 1, None, HOSTILE), NOW)
 
 
 def _joint() -> Joint:

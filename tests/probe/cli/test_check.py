@@ -96,6 +96,33 @@ def test_where_the_learned_are_kept_is_told(tmp_path: Path) -> None:
     assert NOT_KEPT not in output
 
 
+def test_whose_belief_is_read_and_what_is_unwise(tmp_path: Path) -> None:
+    """Each source with its origin; a password that goes unencrypted to another host is warned of."""
+    file = tmp_path / "settings.yml"
+    (tmp_path / "password").write_text("s3cret")
+    urls = [
+        "http://127.0.0.1:8080/manager/jmxproxy",
+        "http://[::1]:8080/manager/jmxproxy",
+        "http://localhost:8080/manager/jmxproxy",
+        "https://10.0.0.2:8443/manager/jmxproxy",
+        "http://10.0.0.3:8080/manager/jmxproxy",
+        "http://node4/manager/jmxproxy",
+    ]
+    sources = ", ".join(f"{{url: '{url}', username: probe, password_file: password}}" for url in urls)
+    bare = "{url: 'http://10.0.0.5/jmxproxy', member: '10.0.0.5:4000'}"
+    file.write_text(f"groups: [{{belief: [{sources}, {bare}]}}]")
+    told = invoke("check", "--config.file", file).stdout
+    assert rows(told)["belief[0]"] == [f"as it says {urls[0]} as 'probe'", f"{file}: groups[0]"]
+    assert rows(told)["belief[6]"][0] == "10.0.0.5:4000 http://10.0.0.5/jmxproxy"
+    warned = [line for line in told.splitlines() if line.startswith("warning: ")]
+    assert warned == [
+        f"warning: the belief of '228.0.0.4:45564': the password goes unencrypted to '{url}': "
+        "use https, or a probe on that host and 127.0.0.1"
+        for url in urls[4:]
+    ]
+    assert "s3cret" not in told
+
+
 @pytest.mark.parametrize(
     ("flag", "text", "line"),
     [

@@ -60,6 +60,8 @@ CONTRACT = {
     "tribes_member_stranger": ("gauge", M),
     "tribes_member_ghost": ("gauge", M),
     "tribes_member_local": ("gauge", M),
+    "tribes_member_belief": ("gauge", M | {"finding"}),
+    "tribes_belief_up": ("gauge", M | {"source"}),
     "tribes_heartbeat_gap_seconds": ("histogram", G),
     "tribes_receiver_up": ("gauge", M | {"check"}),
     "tribes_receiver_checks_total": ("counter", M | {"check"}),

@@ -108,7 +108,7 @@ def test_remarks_tell_what_is_odd() -> None:
         seen = changed(view(), expected=True, expected_by=expected_by)
         assert f"expected: {expected_by}" in read(seen).text
     assert "expected: " not in read(view()).text
-    assert "ghost" not in read(view()).text
+    assert "ghost suspected" not in read(view()).text
 
 
 HOSTILE_WORDS = [HOSTILE, '"><img src=x onerror=alert(1)>', "</style><script>x</script>", "'; --", "&lt;"]
@@ -126,6 +126,17 @@ def test_nothing_from_outside_becomes_markup(word: str) -> None:
     assert set(reader.tags) == set(read(view()).tags)
     assert reader.addresses == [f"/{word}", "/api/v1/view"]
     assert html.count(escape(word)) >= 6
+
+
+def test_what_tomcats_believe_stands_there() -> None:
+    """What it shows is among the remarks of its member; who cannot be read stands below, with the reason."""
+    reader = read(view())
+    assert "10.0.0.1:4000 itself still keeps a ghost of 10.0.0.2:4000 (09090909…)" in reader.text
+    assert "what they believe · 10.0.0.1:4000 by http://10.0.0.1:4000/jmxproxy: read" in reader.text
+    assert f"10.0.0.2:4000 by http://x/jmxproxy: {HOSTILE}" in reader.text
+    [group] = view().groups
+    quiet = msgspec.structs.replace(group, beliefs=[])
+    assert "believe" not in read(msgspec.structs.replace(view(), groups=[quiet])).text
 
 
 def test_a_large_group_is_cut_and_says_so() -> None:
