@@ -3,17 +3,14 @@
 from typing import Final
 from urllib.parse import urlsplit
 
-import aiohttp
-from aiohttp import hdrs
-
 from probe.config import Peer, Settings, probe_url
 from probe.doctor.finding import Judgement, error, ok, unknown
 from probe.doctor.hearing import is_heard, is_own
 from probe.doctor.subject import Subject
 from probe.model.sight import GroupSight
 from probe.model.views import GroupView
-from probe.sensors.names import Names
-from probe.sensors.peers import PATIENCE, Reader
+from probe.sensors.peers import Reader
+from probe.sensors.site import open_session
 
 LOOKED_AT: Final = "/api/v1/view of that probe"
 PORT: Final = 10564
@@ -45,14 +42,7 @@ def host(asked: Peer) -> str:
 async def read(asked: Peer) -> Reader:
     """Read its view once; what went wrong is in ``why``. Raises ``ConfigError`` for its files."""
     reader = Reader(asked)
-    session = aiohttp.ClientSession(
-        timeout=aiohttp.ClientTimeout(total=PATIENCE),
-        connector=aiohttp.TCPConnector(resolver=Names()),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers={hdrs.ACCEPT_ENCODING: "identity"},
-        auto_decompress=False,
-    )
-    async with session:
+    async with open_session() as session:
         await reader.read(session)
     return reader
 
