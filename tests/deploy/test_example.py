@@ -30,7 +30,7 @@ def settings_of(struct: type[msgspec.Struct]) -> set[str]:
     """Return what a struct's fields are called in the file."""
     written = set(struct.__struct_fields__)
     if struct is Group:
-        written -= {"origins", "expected_count"}  # made while reading; the other form of expected
+        written -= {"origins", "clusters", "expected_count"}  # made while reading; the other form of expected
         written |= {"server_xml"}
     return written
 
