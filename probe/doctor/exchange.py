@@ -31,8 +31,8 @@ class Word(msgspec.Struct, frozen=True):
     """One datagram. ``sender`` and ``to`` are the two runs' tokens; "" while the other is not known.
 
     hello: I am here; ``done`` if it answers one. beat: ``number``, the only one that goes to the group.
-    echo: ``number`` came, and lay here for ``held`` seconds. report: these ``numbers`` came; ``done`` once
-    yours did.
+    echo: ``number`` came, and lay here for ``held`` seconds. report: ``sent`` went
+    out, these ``numbers`` came; ``done`` once your report did.
     """
 
     kind: Literal["hello", "beat", "echo", "report"]
@@ -42,6 +42,7 @@ class Word(msgspec.Struct, frozen=True):
     number: Number = 0
     held: Seconds = 0.0
     numbers: Annotated[tuple[Number, ...], Meta(max_length=COUNT)] = ()
+    sent: Annotated[int, Meta(ge=0, le=COUNT)] = 0
     ttl: Annotated[int, Meta(ge=-1, le=255)] = -1
     done: bool = False
 
@@ -82,6 +83,8 @@ class Outcome(msgspec.Struct, frozen=True):
     out: Direction = Direction()
     back: Direction = Direction()
     round_trips: tuple[float, ...] = ()
+    why: str = ""
+    """Why something could not even be sent from here."""
 
 
 def judge(outcome: Outcome) -> Judgement:
@@ -92,6 +95,12 @@ def judge(outcome: Outcome) -> Judgement:
             "run tribes-probe doctor --self-test --peer with this host there, at the same time; let UDP in",
         )
     out, back = outcome.out, outcome.back
+    if outcome.why:
+        return error(
+            f"{COUNT - out.sent} of {COUNT} could not be sent to the group: {outcome.why}",
+            "no heartbeat of a Tomcat here goes out either",
+            "see the interfaces, the route and the firewall above",
+        )
     found = "; ".join(
         (
             _lost(f"to {outcome.peer}", out),

@@ -23,6 +23,7 @@ def judge(subject: Subject) -> Judgement:
             )
     lacking = {one.name: lacks(one, subject.version) for one in subject.interfaces if not one.loopback}
     able = [one for one in subject.interfaces if one.name in lacking and not lacking[one.name]]
+    able += [one for entry in subject.group.interfaces if (one := subject.called(entry)) and one.loopback]
     rest = [f"{name} {lack}" for name, lack in lacking.items() if lack]
     if not able:
         found = "; ".join(rest) or "there is none but loopback"
@@ -82,4 +83,5 @@ def _absent(entry: str, subject: Subject) -> Judgement:
 
 def _described(interface: Interface, version: int) -> str:
     addresses = [str(address) for address in interface.addresses if address.version == version]
-    return f"{interface.name} is up, MULTICAST, {', '.join(addresses)}"
+    flag = "loopback" if interface.loopback else "MULTICAST"
+    return f"{interface.name} is up, {flag}, {', '.join(addresses)}"

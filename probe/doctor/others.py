@@ -7,6 +7,7 @@ from probe.config import Peer, Settings, probe_url
 from probe.doctor.finding import Judgement, error, ok, unknown
 from probe.doctor.hearing import is_heard, is_own
 from probe.doctor.subject import Subject
+from probe.fields import shown
 from probe.model.sight import GroupSight
 from probe.model.views import GroupView
 from probe.sensors.peers import Reader
@@ -24,6 +25,8 @@ def peer(text: str, settings: Settings) -> Peer:
     for known in settings.peers:
         if text in {known.name, known.url, urlsplit(known.url).hostname}:
             return known
+    if any(map(str.isspace, text)):
+        raise ValueError(f"{shown(text)} is no address of a probe: write 10.0.0.2 or http://10.0.0.2:10564")
     if "//" in text:
         url = probe_url(text)
     else:

@@ -55,14 +55,15 @@ def judge_way(way: Way, subject: Subject, announced: str) -> Judgement:
         )
     interface = subject.called(way.interface)
     found = f"to {group.address} by {way.interface}" + (f" as {way.source}" if way.source else "")
-    if interface is not None and (interface.loopback or not interface.multicast):
+    named = [subject.called(entry) for entry in group.interfaces]
+    meant = interface in named and interface is not None and interface.loopback
+    if interface is not None and not meant and (interface.loopback or not interface.multicast):
         why = "is loopback" if interface.loopback else "has no MULTICAST flag"
         return error(
             f"{found}, which {why}",
             "the heartbeats never leave this host",
             f"ip route replace 224.0.0.0/4 dev {_best(subject)}",
         )
-    named = [subject.called(entry) for entry in group.interfaces]
     if named and interface is not None and interface not in named:
         return error(
             f"{found}, and the settings name {', '.join(group.interfaces)}",

@@ -15,6 +15,7 @@ from probe.doctor.exchange import COUNT, LONGEST, Direction, Outcome, Word, read
 from probe.doctor.subject import Subject
 from probe.fields import shown
 from probe.model.track import Datagram
+from probe.sensors.groupsocket import one_interface_only
 from probe.sensors.interfaces import list_interfaces
 from probe.sensors.multicast import Multicast
 from probe.sensors.names import Names
@@ -61,6 +62,14 @@ async def measure(subject: Subject, peer: str, port: int = PORT, meet: float = M
         test.close()
 
 
+def _leaves_by(subject: Subject) -> int:
+    """Return the interface to send by; 0 leaves it to the route, as a Tomcat does, where that says it."""
+    able = (one for one in subject.interfaces if one.up and one.multicast and not one.loopback)
+    named = (one for entry in subject.group.interfaces if (one := subject.called(entry)))
+    chosen = next(named, next(able, None) if one_interface_only(subject.address) else None)
+    return chosen.index if chosen is not None else 0
+
+
 class _Test:
     """One side of a self-test."""
 
@@ -75,6 +84,7 @@ class _Test:
         self._came: dict[int, int] = {}  # number to TTL
         self._sent_at: dict[int, float] = {}
         self._trips: dict[int, float] = {}
+        self._why = ""  # why a beat could not be sent
         self._theirs: Word | None = None
         self._they_are_done = False
         self._ears: Multicast | None = None
@@ -93,8 +103,7 @@ class _Test:
         version6 = subject.version == 6  # noqa: PLR2004
         sock = socket.socket(socket.AF_INET6 if version6 else socket.AF_INET, socket.SOCK_DGRAM)
         sock.setblocking(False)  # noqa: FBT003  # the socket module's own signature
-        named = next((one for entry in subject.group.interfaces if (one := subject.called(entry))), None)
-        index = named.index if named is not None else 0
+        index = _leaves_by(subject)
         if version6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_MULTICAST_ALL, 0)
@@ -128,22 +137,24 @@ class _Test:
         if not await self._meet(meet):
             return Outcome(peer, place)
         for number in range(COUNT):
-            self._sent_at[number] = time.monotonic()
-            self._to_group(self._word("beat", number=number))
+            self._to_group(number)
             await asyncio.sleep(PACE)
         await self._report()
-        theirs = self._theirs
+        theirs, sent = self._theirs, len(self._sent_at)
         return Outcome(
             peer,
             place,
             met=True,
             out=Direction(
-                COUNT,
+                sent,
                 None if theirs is None else len(set(theirs.numbers)),
                 -1 if theirs is None else theirs.ttl,
             ),
-            back=Direction(COUNT, len(self._came), min(self._came.values(), default=-1)),
+            back=Direction(
+                COUNT if theirs is None else theirs.sent, len(self._came), min(self._came.values(), default=-1)
+            ),
             round_trips=tuple(self._trips.values()),
+            why=self._why,
         )
 
     async def _meet(self, patience: float) -> bool:
@@ -169,8 +180,10 @@ class _Test:
 
     def _say_report(self) -> None:
         numbers, ttl = tuple(sorted(self._came)), min(self._came.values(), default=-1)
-        done = self._theirs is not None
-        self._to_peer(self._word("report", numbers=numbers, ttl=ttl, done=done))
+        word = self._word(
+            "report", numbers=numbers, sent=len(self._sent_at), ttl=ttl, done=self._theirs is not None
+        )
+        self._to_peer(word)
 
     # -- what comes
 
@@ -224,16 +237,20 @@ class _Test:
     def _word(self, kind: Literal["hello", "beat", "echo", "report"], **values: Any) -> Word:
         return Word(kind, str(self._subject.address), self._token, self._other, **values)
 
-    def _to_group(self, word: Word) -> None:
-        self._send(word, str(self._subject.address))
+    def _to_group(self, number: int) -> None:
+        at = time.monotonic()
+        try:
+            self._send(self._word("beat", number=number), str(self._subject.address))
+        except OSError as failed:
+            self._why = failed.strerror or str(failed)
+        else:
+            self._sent_at[number] = at
 
     def _to_peer(self, word: Word) -> None:
-        self._send(word, str(self._address))
+        with contextlib.suppress(OSError):  # it is repeated, or an echo less
+            self._send(word, str(self._address))
 
     def _send(self, word: Word, host: str) -> None:
         assert self._socket is not None  # noqa: S101  # open() made it
         place: Any = (host, self._port)
-        with contextlib.suppress(
-            OSError
-        ):  # no route, a full queue, nobody there yet: it is not received, and said so
-            self._socket.sendto(write(word), place)
+        self._socket.sendto(write(word), place)

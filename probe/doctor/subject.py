@@ -43,12 +43,9 @@ class Subject(msgspec.Struct, frozen=True):
 
     @property
     def ttl(self) -> int:
-        """The TTL that the heartbeats are sent with."""
-        return max((cluster.ttl for cluster in self.group.clusters), default=-1) if self._says_ttl else 1
-
-    @property
-    def _says_ttl(self) -> bool:
-        return any(cluster.ttl >= 0 for cluster in self.group.clusters)
+        """The TTL that heartbeats are sent with: Linux takes 1 where no file says it."""
+        said = max((cluster.ttl for cluster in self.group.clusters), default=-1)
+        return min(said, 255) if said >= 0 else 1
 
     @property
     def receiver_ports(self) -> tuple[int, int]:

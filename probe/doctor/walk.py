@@ -24,6 +24,7 @@ from probe.doctor import (
     routes,
     selftest,
 )
+from probe.doctor.files import printable
 from probe.doctor.finding import Finding, Judgement, unknown, without
 from probe.doctor.hearing import Heard
 from probe.doctor.subject import Subject
@@ -219,4 +220,5 @@ def _failed(failed: BaseException) -> Judgement:
 
 
 def _finding(step: str, group: str, looked_at: str, one: Judgement) -> Finding:
-    return Finding(step, group, looked_at, one.status, one.found, one.means, one.remedy)
+    found, means, remedy = map(printable, (one.found, one.means, one.remedy))
+    return Finding(step, group, looked_at, one.status, found, means, remedy)

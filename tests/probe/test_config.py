@@ -619,3 +619,18 @@ def test_a_group_of_both_files_clashes(tmp_path: Path, file: Path) -> None:
     assert refused.value.problems == (
         f"{file}: groups[1]: address and port 228.0.0.9:45570 is another group's too: give each its own",
     )
+
+
+def test_the_elements_stay_with_their_group(tmp_path: Path) -> None:
+    """What the files of several nodes say beyond the settings can be asked of their group."""
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.xml").write_text(
+            '<Server><Cluster><Channel><Membership ttl="3"/><Receiver address="'
+            f'{name}.example"/></Channel></Cluster></Server>'
+        )
+    (tmp_path / "p.yml").write_text("groups: [{server_xml: [a.xml, b.xml]}]\n")
+    for settings in (load(tmp_path / "p.yml"), load(None, (tmp_path / "a.xml", tmp_path / "b.xml"))):
+        (group,) = settings.groups
+        assert [one.receiver_address for one in group.clusters] == ["a.example", "b.example"]
+        assert {one.ttl for one in group.clusters} == {3}
+    assert load().groups[0].clusters == ()

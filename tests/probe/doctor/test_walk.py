@@ -432,6 +432,30 @@ def test_a_self_test_with_some_loss(lab: Lab) -> None:
     assert f"from {one.address} 15 of 20 came (25 % lost" in second[f"self-test {one.address}"][1]
 
 
+def test_a_self_test_without_a_route(lab: Lab) -> None:
+    """What cannot be sent is told as that; the other side knows how many to expect."""
+    one, two = lab.hosts
+    one.ip("route del 224.0.0.0/4")
+    first, second = measured(lab)
+    said = "20 of 20 could not be sent to the group: Network is unreachable"
+    assert first[f"self-test {two.address}"] == ("error", said)
+    assert f"from {one.address} 0 of 0 came" in second[f"self-test {one.address}"][1]
+
+
+@pytest.mark.parametrize("group", ["ff02::4", "ff15::4"])
+def test_a_self_test_over_ipv6(lab: Lab, tmp_path: Path, group: str) -> None:
+    """An IPv6 group is measured and heard as any other."""
+    path = tmp_path / "p.yml"
+    path.write_text(f"groups: [{{address: '{group}'}}]\n")
+    one, two = lab.hosts
+    options = ("--listen", "200ms", "--config.file", str(path), "--self-test", "--peer")
+    both = [started(one, *options, two.address6), started(two, *options, one.address6)]
+    for process, other in zip(both, reversed(lab.hosts), strict=True):
+        found = Findings(process)
+        assert found[f"self-test {other.address6}"][0] == "ok"
+        assert found["route"][0] == found["interfaces"][0] == found["firewall"][0] == "ok"
+
+
 def test_a_self_test_sends_nothing_to_a_membership(lab: Lab) -> None:
     """While two doctors measure, the membership's port stays silent and hears no Tribes magic anywhere."""
     witness = lab.hosts[1]

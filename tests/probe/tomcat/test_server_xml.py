@@ -95,6 +95,7 @@ def test_the_how_to(file: Path) -> None:
     assert [one.name for one in found.stack] == ["TcpFailureDetector", "MessageDispatchInterceptor"]
     assert found.silent_answer()[0]
     assert (found.domain, found.bind, found.static_members, found.option_flag) == (None, None, (), 0)
+    assert found.ttl == -1
     origins = found.origins()
     assert origins["address"] == origins["drop_time"] == f"{file}:17"
     assert origins["receiver_check.allowed_ports"] == f"{file}:23"
@@ -124,7 +125,7 @@ def test_everything_is_taken(file: Path) -> None:
         file,
         cluster(
             """<Membership address="FF15:0::4" port="45570" frequency="250" dropTime="1500"
-                        domain="shop" bind="10.0.0.1"/>
+                        domain="shop" bind="10.0.0.1" ttl="4"/>
             <Receiver address="10.0.0.1" port="5000" autoBind="10"/>
             <Interceptor className="a.TcpFailureDetector" optionFlag="256"/>
             <Interceptor className="a.StaticMembershipInterceptor">
@@ -136,7 +137,7 @@ def test_everything_is_taken(file: Path) -> None:
         ),
     )
     assert (found.address, found.port, found.frequency, found.drop_time) == ("ff15::4", 45570, 0.25, 1.5)
-    assert (found.domain, found.bind, found.receiver_address) == (b"shop", "10.0.0.1", "10.0.0.1")
+    assert (found.domain, found.bind, found.receiver_address, found.ttl) == (b"shop", "10.0.0.1", "10.0.0.1", 4)
     assert (found.receiver_ports(), found.option_flag) == ((5000, 5009), 256)
     assert found.stack == (
         Interceptor("TcpFailureDetector", 256, 6),
@@ -157,12 +158,17 @@ def test_the_names_of_7_0(file: Path) -> None:
         file,
         cluster(
             '<Membership mcastAddr="228.0.0.9" mcastPort="45570" mcastFrequency="600" mcastDropTime="2000" '
-            'mcastBindAddress="10.0.0.1" port="45571"/>'
+            'mcastBindAddress="10.0.0.1" mcastTTL="2" port="45571"/>'
             '<Receiver tcpListenAddress="10.0.0.2" tcpListenPort="5000"/>'
         ),
     )
     assert (found.address, found.port, found.frequency, found.drop_time) == ("228.0.0.9", 45571, 0.6, 2.0)
-    assert (found.bind, found.receiver_address, found.receiver_port) == ("10.0.0.1", "10.0.0.2", 5000)
+    assert (found.bind, found.ttl, found.receiver_address, found.receiver_port) == (
+        "10.0.0.1",
+        2,
+        "10.0.0.2",
+        5000,
+    )
 
 
 @pytest.mark.parametrize(
