@@ -243,8 +243,7 @@ class Daemon:
                 if slept > ASLEEP:
                     station.incident(Unfit.SUSPENDED, now)
             self.journal.close_windows(now)
-            if self._tomcats:
-                self._say()  # what they believe comes and goes without an event
+            self._say()  # evidence, and what Tomcats believe, comes and goes without an event
 
     async def _feed_watchdog(self) -> None:
         if self._notifier.watchdog_seconds is None:

@@ -10,6 +10,7 @@ from probe.decode import clock
 from probe.model.events import Event
 from probe.model.rules import Rules
 from probe.model.track import Origin
+from probe.model.views import clock_text
 from probe.model.watch import Watch
 from protocols.heartbeat import address_name, is_heartbeat
 from protocols.packet import Datagram, dissect
@@ -103,7 +104,7 @@ def describe_event(event: Event) -> dict[str, Any]:
         "group": event.group,
         "member": event.member,
         "unique_id": event.unique_id,
-        "text": event.text,
+        "text": event.say(_TIME_OF_DAY),
         "fit": event.fit,
         **event.values,
     }
@@ -111,7 +112,12 @@ def describe_event(event: Event) -> dict[str, Any]:
 
 def event_text(event: Event) -> str:
     """Say an event in one line."""
-    return f"{clock(event.at)} {event.kind.value}: {event.text}"
+    text, kind = event.say(_TIME_OF_DAY), event.kind.value
+    return (
+        f"{clock(event.at)} {text}"
+        if text.startswith(f"{kind} since ")
+        else f"{clock(event.at)} {kind}: {text}"
+    )
 
 
 def describe_verdict(watch: Watch, now: float) -> dict[str, Any]:
@@ -123,7 +129,7 @@ def describe_verdict(watch: Watch, now: float) -> dict[str, Any]:
         "members": {track.name: track.state(fit=fit).value for track in watch.membership},
         "group": watch.rules.name,
         "since": round(verdict.since, 6),
-        "sentence": verdict.sentence(clock),
+        "sentence": verdict.sentence(_TIME_OF_DAY),
     }
 
 
@@ -148,6 +154,8 @@ def read_group(text: str) -> Group:
     return address.packed, number
 
 
+_TIME_OF_DAY: Final = clock_text(0.0)
+"""As a live probe writes it in the same sentence."""
 _TOMCAT_PORT: Final = 45564
 _DEFAULT: Final = (bytes((228, 0, 0, 4)), _TOMCAT_PORT)
 

@@ -1,5 +1,6 @@
 """Things that happen: the words of the log, the page, the API and the runbooks, and no others."""
 
+from collections.abc import Callable
 from enum import StrEnum
 
 import msgspec
@@ -48,17 +49,23 @@ class Kind(StrEnum):
 class Event(msgspec.Struct, frozen=True, gc=False):
     """One thing that happened, at a time of the model's clock (seconds).
 
-    ``text`` says it to a person; ``values`` are its numbers and names for machines. ``fit`` tells
-    whether this vantage was fit to judge at that time; ``passing`` that the member was heard once at most
-    and is not expected, as nearly all are in a flood.
+    ``text`` says it to a person, or where the cluster as a whole is meant ``sentence``: the verdict's, a number
+    in it is a time still to be written. ``values`` are its numbers and names for machines. ``fit``: whether
+    this vantage was fit to judge at that time; ``passing`` that the member was heard once at most and is not
+    expected, as nearly all are in a flood.
     """
 
     at: float
     kind: Kind
     group: str
-    text: str
+    text: str = ""
     member: str = ""
     unique_id: str = ""
     fit: bool = True
     passing: bool = False
     values: dict[str, str | int | float | bool] = {}
+    sentence: tuple[str | float, ...] = ()
+
+    def say(self, clock: Callable[[float], str]) -> str:
+        """Return what it says to a person; ``clock`` writes a time of the model's clock."""
+        return self.text or "".join(part if isinstance(part, str) else clock(part) for part in self.sentence)

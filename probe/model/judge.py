@@ -103,7 +103,7 @@ class Judge:
             at=now,
             kind=Kind.MERGED if merged else Kind(verdict.state.value),
             group=rules.name,
-            text=verdict.evidence(lambda at: f"{now - at:.1f} s ago"),
+            sentence=verdict.phrase,
             fit=fit,
             values={"before": before.value, "alive": verdict.alive, "wanted": verdict.wanted},
         )

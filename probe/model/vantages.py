@@ -128,7 +128,7 @@ class Together:
             at=now,
             kind=Kind.MERGED if merged else Kind(verdict.state.value),
             group=self.group,
-            text=f"together: {verdict.evidence(lambda at: f'{now - at:.1f} s ago')}",
+            sentence=("together ", *verdict.phrase),
             values={
                 "before": before.value,
                 "alive": verdict.alive,

@@ -84,6 +84,11 @@ Phrase = tuple[str | float, ...]
 """A clause of the sentence; a number in it is a time of the model's clock."""
 
 
+def written(phrase: Phrase, clock: Callable[[float], str]) -> str:
+    """Write a phrase; ``clock`` writes a time of the model's clock."""
+    return "".join(part if isinstance(part, str) else clock(part) for part in phrase)
+
+
 class Verdict(msgspec.Struct, frozen=True):
     """The state of the cluster, since when (model's clock), and its evidence in words.
 
@@ -97,13 +102,16 @@ class Verdict(msgspec.Struct, frozen=True):
     alive: int
     wanted: int
 
+    @property
+    def phrase(self) -> Phrase:
+        """The whole sentence, times of the model's clock still open: whoever shows it writes them."""
+        evidence = [part for reason in self.reasons for part in ("; ", *reason)]
+        return (f"{self.state} since ", self.since, ": ", *evidence[1:])
+
     def sentence(self, clock: Callable[[float], str]) -> str:
         """Say the verdict with its evidence; ``clock`` writes a time of the model's clock."""
-        return f"{self.state} since {clock(self.since)}: {self.evidence(clock)}"
+        return written(self.phrase, clock)
 
     def evidence(self, clock: Callable[[float], str]) -> str:
         """Say the evidence alone."""
-        return "; ".join(
-            "".join(part if isinstance(part, str) else clock(part) for part in reason)
-            for reason in self.reasons
-        )
+        return "; ".join(written(reason, clock) for reason in self.reasons)

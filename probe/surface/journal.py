@@ -11,6 +11,7 @@ from typing import Any, Final, TextIO
 import structlog
 
 from probe.model.events import Event, Kind
+from probe.model.views import clock_text
 
 LEVELS: Final = {"debug": 10, "info": 20, "warn": 30, "error": 40}
 WINDOW: Final = 10.0
@@ -83,7 +84,7 @@ class Journal:
         facts: dict[str, object] = {"group": event.group}
         if event.member:
             facts |= {"member": event.member, "unique_id": event.unique_id}
-        facts |= {"text": event.text, **event.values}
+        facts |= {"text": event.say(clock_text(wall - event.at)), **event.values}
         if not event.fit:
             facts["fit"] = False  # the probe itself was in no state to judge
         self._write(_SEVERITY.get(event.kind, "info"), event.kind.value, wall, facts)

@@ -76,7 +76,9 @@ def test_left() -> None:
         "degraded since 03:12:05: 2 of 3 members alive; 10.0.0.3:4000 left (03:12:05) with a goodbye"
     )
     [change] = [event for event in vantage.told if event.kind is Kind.DEGRADED]
-    assert change.text == "2 of 3 members alive; 10.0.0.3:4000 left (0.0 s ago) with a goodbye"
+    assert change.say(lambda at: f"{at:.1f}") == (
+        "degraded since 5.0: 2 of 3 members alive; 10.0.0.3:4000 left (5.0) with a goodbye"
+    )
     assert change.values == {"before": "whole", "alive": 2, "wanted": 3}
 
 
@@ -240,7 +242,7 @@ def test_a_split_heals_by_merging() -> None:
     vantage.beats(NODES, 30.0, 45.0)
     assert vantage.states == [Kind.DEGRADED, Kind.LATENT_SPLIT, Kind.MERGING, Kind.MERGED]
     merging, merged = (event for event in vantage.told[-5:] if event.kind in {Kind.MERGING, Kind.MERGED})
-    assert "their sessions diverged" in merging.text
+    assert "their sessions diverged" in merging.say(str)
     assert merged.at - merging.at == pytest.approx(10.0, abs=0.2)
     assert vantage.state == "whole"
 
@@ -298,7 +300,7 @@ def test_deaf_is_said_at_three_drop_times() -> None:
     vantage.until(60.0)
     [deaf] = [event for event in vantage.told if event.kind is Kind.DEAF]
     assert deaf.at == pytest.approx(6.0 + 9.0)
-    assert "suspect this host, not the cluster" in deaf.text
+    assert "suspect this host, not the cluster" in deaf.say(str)
 
 
 def test_one_not_asked_is_enough_to_be_unsure() -> None:
@@ -374,7 +376,8 @@ def test_a_starved_probe_raises_no_alarm() -> None:
     vantage.beats(NODES, 11.0, 30.0)
     assert vantage.states == [Kind.UNKNOWN, Kind.WHOLE]
     unknown = next(event for event in vantage.told if event.kind is Kind.UNKNOWN)
-    assert (unknown.fit, unknown.text) == (False, "the probe is not fit to judge (loop-lag)")
+    assert not unknown.fit
+    assert unknown.say(str).endswith(": the probe is not fit to judge (loop-lag)")
     assert all(not event.fit for event in vantage.told if event.kind in {Kind.SILENT, Kind.RETURNED})
 
 
