@@ -44,6 +44,8 @@ class World:
         self.answers: Callable[[str, int], bool | None] = lambda _place, node: node in self.lives
         self.half: Callable[[str, int], bool] = lambda _place, _node: False
         self.expected: set[int] = set()
+        self.expected_by = "settings"
+        self.wanted = 0
         self.domain: Callable[[int], str] = lambda _node: ""
         self.network: Callable[[int], str] = lambda _node: "10.0.0"
         self.order: Callable[[list[Vantage]], list[Vantage]] = list
@@ -74,7 +76,7 @@ class World:
             address="228.0.0.4",
             port=45564,
             drop_time_seconds=DROP,
-            expected=len(self.expected),
+            expected=max(len(self.expected), self.wanted),
             fit=place.fit,
             unfit=[] if place.fit else ["loop-lag"],
             verdict=VerdictSight("whole"),
@@ -101,6 +103,7 @@ class World:
             last_heartbeat=BORN + last + place.clock if last is not None else None,
             age_seconds=age,
             receiver=ReceiverSight(answers, answers, asked),
+            expected_by=self.expected_by if node in self.expected else None,
         )
 
     def goodbye(self, node: int) -> None:

@@ -66,11 +66,11 @@ def test_what_breaks_the_time(name: str) -> None:
 def test_a_gap_that_nobody_ticked_in_is_a_break_too() -> None:
     """Two heartbeats out of one batch, far apart by the kernel's time: it was not up in between."""
     hearing = Hearing(LEARNING)
-    for at in (100.0, 109.0, 109.5, 110.0):
+    for at, deadline in ((100.0, 110.0), (106.0, 116.0), (106.5, 116.0), (109.5, 119.5)):
         hearing.membership.hear(ONE.beat(at), at)
+        assert hearing.membership.learning.deadline() == deadline
     hearing.membership.tick(110.0)
     assert learned(hearing) == set()
-    assert hearing.membership.learning.deadline() == 119.0
 
 
 def test_a_goodbye_begins_the_time_anew() -> None:
@@ -198,6 +198,15 @@ def test_learned_ones_count_beside_a_list_and_a_number() -> None:
         assert TWO.name in vantage.said()
         view = view_group(vantage.watch, Joined("228.0.0.4", 45564), 16.0, 0.0)
         assert view.expected == max(rules.expected_count, 2 + len(rules.static))
+
+
+def test_the_verdict_counts_who_is_learned_at_once() -> None:
+    """Though nothing else happens then."""
+    vantage = Vantage(Rules(learn_after=AFTER, expected=frozenset({ONE.name})))
+    vantage.beats([ONE, TWO], 1.0, 11.0)
+    assert vantage.said() == "1 of 1 members alive"
+    vantage.beats([ONE, TWO], 11.0, 11.5)
+    assert vantage.said() == "2 of 2 members alive"
 
 
 def test_the_view_says_who_expects_a_member() -> None:

@@ -225,6 +225,25 @@ def test_two_that_miss_each_other_while_a_third_hears_both() -> None:
     assert {loss.back for loss in world.together.joint.losses} == {False}
 
 
+@pytest.mark.parametrize(
+    ("expected_by", "number", "state", "words"),
+    [
+        ("settings", 0, "whole", "2 of 2 members alive"),
+        ("static", 0, "whole", "2 of 2 members alive"),
+        ("learned", 0, "degraded", "2 of 3 members alive"),
+        ("learned", 3, "degraded", "2 of 3 members alive"),
+        ("learned", 4, "degraded", "2 of 4 members alive"),
+    ],
+)
+def test_who_is_wanted_beside_the_expected(expected_by: str, number: int, state: str, words: str) -> None:
+    """Beside a list nobody, beside the learned everybody who was heard; a number is the least."""
+    world = whole()
+    world.expected, world.expected_by, world.wanted = {1, 2}, expected_by, number
+    world.goodbye(3)
+    world.until(60)
+    assert (world.state, world.said().partition(",")[0]) == (state, words)
+
+
 @pytest.mark.parametrize("hears_itself", [True, False])
 def test_one_deaf_place(*, hears_itself: bool) -> None:
     """It is named, its host is suspected, and its silence is held against nobody."""
