@@ -4,6 +4,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
@@ -19,6 +20,7 @@ from probe.fields import (
     duration,
     host_port,
     listen_address,
+    mapping,
     positive,
     shown,
     text,
@@ -70,6 +72,54 @@ class BeliefSource(msgspec.Struct, frozen=True):
     tls: PeerTls = PeerTls()
 
 
+class BasicAuth(msgspec.Struct, frozen=True):
+    """The name and the password that a peer asks for."""
+
+    username: str
+    password_file: str
+
+
+class SessionNode(msgspec.Struct, frozen=True):
+    """One Tomcat as its users reach it: the page that makes a session there.
+
+    With a ``route``, its jvmRoute, it is reached through a balancer that is told so.
+    """
+
+    url: str
+    name: str
+    route: str | None = None
+
+
+class Login(msgspec.Struct, frozen=True):
+    """A form that is sent to a path; ``fields`` is each field's name and the file that holds its value."""
+
+    path: str
+    fields: dict[str, str]
+
+
+class Sessions(msgspec.Struct, frozen=True):
+    """How sessions are made on each node and shown to each other one; durations in seconds.
+
+    ``header_files`` is each header's name and the file that holds its value. Files are opened when the asking
+    begins, not here.
+    """
+
+    nodes: tuple[SessionNode, ...] = ()
+    interval: float = 30.0
+    timeout: float = 5.0
+    give_up: float = 10.0
+    cookie: str = "JSESSIONID"
+    route_cookie: str | None = None
+    expect_same: str | None = None
+    login: Login | None = None
+    logout: str | None = None
+    host: str | None = None
+    headers: dict[str, str] = {}
+    header_files: dict[str, str] = {}
+    tls: PeerTls = PeerTls()
+    basic_auth: BasicAuth | None = None
+
+
 class Group(msgspec.Struct, frozen=True):
     """One membership group; no ``interfaces`` means every multicast interface; durations in seconds.
 
@@ -90,6 +140,7 @@ class Group(msgspec.Struct, frozen=True):
     static_members: frozenset[str] = frozenset()
     receiver_check: ReceiverCheck = ReceiverCheck()
     belief: tuple[BeliefSource, ...] = ()
+    sessions: Sessions | None = None
     origins: dict[str, str] = {}
     """Which setting came from which file and line, for ``check``."""
     clusters: tuple[ClusterElement, ...] = ()
@@ -131,13 +182,6 @@ class Log(msgspec.Struct, frozen=True):
     format: str = "logfmt"
 
 
-class BasicAuth(msgspec.Struct, frozen=True):
-    """The name and the password that a peer asks for."""
-
-    username: str
-    password_file: str
-
-
 class Peer(msgspec.Struct, frozen=True):
     """Another probe, whose view is read; without a ``role`` it is what it says of itself.
 
@@ -176,6 +220,12 @@ LONGEST_NAME: Final = 64
 """characters of a peer's name."""
 _JMXPROXY: Final = "http://127.0.0.1:8080/manager/jmxproxy"
 _JMXPROXY_PATH: Final = re.compile(r"(/[\w.~-]+)*/jmxproxy", re.ASCII)
+OWN_HEADERS: Final = frozenset(
+    {"accept-encoding", "connection", "content-length", "content-type", "cookie", "host", "transfer-encoding"}
+)
+"""Headers of a session's requests that only the probe sets."""
+MOST_NODES: Final = 8
+"""Nodes that sessions are made on: 56 pairs."""
 LOG_LEVELS: Final = ("debug", "info", "warn", "error")
 LOG_FORMATS: Final = ("logfmt", "json")
 
@@ -335,6 +385,7 @@ def _group(fields: Fields, folder: Path, problems: list[str]) -> Group:
     address = fields.take("address", _multicast, base.address)
     port = fields.take("port", whole(1, 65535), base.port)
     check = fields.inner("receiver_check")
+    sessions = fields.inner("sessions")
     expected, count = fields.take("expected", _expected, (base.expected, base.expected_count))
     group = Group(
         name=fields.take("name", text, f"{address}:{port}"),
@@ -352,6 +403,7 @@ def _group(fields: Fields, folder: Path, problems: list[str]) -> Group:
         receiver_check=_receiver_check(check, base.receiver_check),
         clusters=base.clusters,
         belief=_belief(fields, folder),
+        sessions=read_sessions(sessions, folder) if "sessions" in fields else None,
     )
     fields.close()
     if group.drop_time <= group.frequency:
@@ -469,6 +521,74 @@ def _peer(fields: Fields, folder: Path) -> Peer | None:
     return peer if url else None
 
 
+def read_sessions(fields: Fields, folder: Path) -> Sessions:
+    """Read how sessions are made and shown."""
+    login, tls, auth = fields.inner("login"), fields.inner("tls"), fields.inner("basic_auth")
+    nodes = tuple(node for each in fields.items("nodes") if (node := _session_node(each)) is not None)
+    absent: str | None = None
+    file = partial(_file, folder)
+    base = Sessions()
+    sessions = Sessions(
+        nodes=nodes,
+        interval=fields.take("interval", positive(duration), base.interval),
+        timeout=fields.take("timeout", positive(duration), base.timeout),
+        give_up=fields.take("give_up", positive(duration), base.give_up),
+        cookie=fields.take("cookie", token, base.cookie),
+        route_cookie=fields.take("route_cookie", token, absent),
+        expect_same=fields.take("expect_same", _regex, absent),
+        login=_login(login, folder) if "login" in fields else None,
+        logout=fields.take("logout", _path, absent),
+        host=fields.take("host", _host, absent),
+        headers=fields.take("headers", mapping(header, header_value), base.headers),
+        header_files=fields.take("header_files", mapping(header, file), base.header_files),
+        tls=_peer_tls(tls, folder),
+        basic_auth=_basic_auth(auth, folder) if "basic_auth" in fields else None,
+    )
+    fields.close()
+    _check_sessions(sessions, fields)
+    return sessions
+
+
+def _check_sessions(sessions: Sessions, fields: Fields) -> None:
+    nodes = sessions.nodes
+    if not 1 < len(nodes) <= MOST_NODES:
+        fields.report("nodes", f"{len(nodes)} are given: name from 2 to {MOST_NODES}")
+    for i, node in enumerate(nodes):
+        if any(node.name == other.name for other in nodes[:i]):
+            fields.report(f"nodes[{i}].name", f"{shown(node.name)} is another node's too: give each its own")
+        if any((node.url, node.route) == (other.url, other.route) for other in nodes[:i]):
+            fields.report(f"nodes[{i}].url", "is another node's too: behind a balancer give each its route")
+    for name in ("timeout", "give_up"):
+        if getattr(sessions, name) >= sessions.interval:
+            fields.report(name, f"{getattr(sessions, name):g}s is not below interval {sessions.interval:g}s")
+    if fields.inner("tls").names() and all(node.url.startswith("http:") for node in nodes):
+        fields.report("tls", "is given, but no url is https")
+
+
+def _session_node(fields: Fields) -> SessionNode | None:
+    nothing: str | None = None
+    url = fields.take("url", page_url, "")
+    if "url" not in fields:
+        fields.report("url", "is missing: write http://10.0.0.1:8080/shop/")
+    route = fields.take("route", token, nothing)
+    node = SessionNode(url, fields.take("name", _peer_name, route or urlsplit(url).netloc), route)
+    fields.close()
+    return node if url else None
+
+
+def _login(fields: Fields, folder: Path) -> Login:
+    nothing: dict[str, str] = {}
+    login = Login(
+        path=fields.take("path", _path, ""),
+        fields=fields.take("fields", mapping(text, partial(_file, folder)), nothing),
+    )
+    fields.close()
+    for name in Login.__struct_fields__:
+        if name not in fields:
+            fields.report(name, "is missing: login needs the form's path and its fields")
+    return login
+
+
 def _peer_tls(fields: Fields, folder: Path) -> PeerTls:
     nothing: str | None = None
     names = PeerTls.__struct_fields__
@@ -534,6 +654,79 @@ def _split(url: str, keys: str) -> SplitResult | None:
     if parts.username is not None or parts.password is not None:
         raise ValueError(f"holds a name or a password: write them under {keys}")
     return parts
+
+
+def page_url(value: object) -> str:
+    """Accept the address of a page; raises ValueError with the remedy."""
+    url = text(value)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or port == 0
+        or not re.fullmatch("[!-~]+", url)
+    ):
+        raise ValueError(f"{shown(url)} is no address of a page: write http://10.0.0.1:8080/shop/")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("holds a name or a password: write them under basic_auth")
+    if ";" in url or parts.fragment:
+        raise ValueError(f"{shown(url)} has a ; or a #: name the page alone")
+    return url if parts.path else parts._replace(path="/").geturl()
+
+
+def token(value: object) -> str:
+    """Accept a word of HTTP's, such as a cookie's name."""
+    word = text(value)
+    if not re.fullmatch(r"[\w!#$%&'*+.^`|~-]{1,64}", word, re.ASCII):
+        raise ValueError(f"{shown(word)} is no such name: letters, digits, - and _")
+    return word
+
+
+def header(value: object) -> str:
+    """Accept the name of a header that may be added."""
+    name = token(value)
+    if name.lower() in OWN_HEADERS:
+        raise ValueError(f"{name} is the probe's own: it cannot be set here")
+    return name
+
+
+def header_value(value: object) -> str:
+    """Accept what a header may hold."""
+    held = text(value)
+    if not re.fullmatch("[ -~]+", held):
+        raise ValueError("has signs that a header cannot hold: write plain ASCII")
+    return held
+
+
+def _path(value: object) -> str:
+    path = text(value)
+    if not re.fullmatch(r"/[!-~]*", path) or ";" in path or "#" in path:
+        raise ValueError(f"{shown(path)} is no path on a node: write /shop/logout")
+    return path
+
+
+def _host(value: object) -> str:
+    host = text(value)
+    if not re.fullmatch(r"[\w.:\[\]-]{1,255}", host, re.ASCII):
+        raise ValueError(f"{shown(host)} is no host: write shop.example.org")
+    return host
+
+
+def _regex(value: object) -> str:
+    pattern = text(value)
+    try:
+        re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ValueError(f"{shown(pattern)} is no regular expression: {error}") from None
+    return pattern
+
+
+def _file(folder: Path, value: object) -> str:
+    return str(folder / text(value))
 
 
 def _peer_name(value: object) -> str:

@@ -26,6 +26,7 @@ from probe.sensors.belief import Tomcats
 from probe.sensors.interfaces import Interface, Interfaces
 from probe.sensors.multicast import Multicast
 from probe.sensors.peers import Peers
+from probe.sensors.session import Canaries
 from probe.station import Station
 from probe.surface.journal import Journal
 from probe.surface.systemd import Notifier
@@ -339,35 +340,47 @@ class Daemon:
         web_config, peers = _web_config(settings), self._meet(settings, self._peers)
         tomcats = self._attend(settings)
         tomcats.inherit(self._tomcats)
-        stations, sockets = self._prepare(settings)
+        stations, sockets, canaries = self._prepare(settings)
         try:
             await self._web.adopt(web_config)
         except BaseException:
             _close_all(stations, sockets)
             raise
-        self._change_over(settings, stations, sockets)
+        self._change_over(settings, stations, sockets, canaries)
         self._remember()
         self._peers, self._tomcats = peers, tomcats
         self._read_others()
 
-    def _prepare(self, settings: Settings) -> tuple[dict[str, Station], dict[str, Multicast]]:
-        """Open stations for new groups and sockets for moved ones; raises OSError and then leaves none open."""
+    def _prepare(
+        self, settings: Settings
+    ) -> tuple[dict[str, Station], dict[str, Multicast], dict[str, Canaries]]:
+        """Open stations for new groups and sockets for moved ones; read what checks of sessions need.
+
+        Raises OSError or ``ConfigError``, and then leaves none open.
+        """
         stations: dict[str, Station] = {}
         sockets: dict[str, Multicast] = {}
+        canaries: dict[str, Canaries] = {}
         try:
             for group in settings.groups:
                 station = self.stations.get(group.name)
                 if station is None:
                     stations[group.name] = self._station(group, settings)
-                elif _place(station.group) != _place(group):
+                    continue
+                canaries[group.name] = station.check_sessions(group)
+                if _place(station.group) != _place(group):
                     sockets[group.name] = station.listen(group)
-        except OSError:
+        except (OSError, ConfigError):
             _close_all(stations, sockets)
             raise
-        return stations, sockets
+        return stations, sockets, canaries
 
     def _change_over(
-        self, settings: Settings, stations: dict[str, Station], sockets: dict[str, Multicast]
+        self,
+        settings: Settings,
+        stations: dict[str, Station],
+        sockets: dict[str, Multicast],
+        canaries: dict[str, Canaries],
     ) -> None:
         for name in ("listen_addresses", "telemetry_path"):
             if getattr(settings.web, name) != getattr(self.settings.web, name):
@@ -383,7 +396,7 @@ class Daemon:
                 self.stations[group.name].start(self._tasks)
             else:
                 self.stations[group.name].adopt(
-                    group, settings.forget_after, sockets.get(group.name), self._tasks
+                    group, settings.forget_after, sockets.get(group.name), canaries[group.name], self._tasks
                 )
         self._follow(self._interfaces.now)
 

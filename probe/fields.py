@@ -160,6 +160,23 @@ def texts(value: object) -> tuple[str, ...]:
     return tuple(text(item) for item in value) if isinstance(value, list) else (text(value),)
 
 
+def mapping(key: Callable[[object], str], item: Callable[[object], str]) -> Callable[[object], dict[str, str]]:
+    """Return a converter for a mapping of texts; what is wrong with an item is said with its key."""
+
+    def checked(value: object) -> dict[str, str]:
+        if not isinstance(value, dict):
+            raise ValueError(f"{shown(value)} is no mapping: write name: value lines")  # noqa: TRY004  # one kind
+        found = {}
+        for name, held in value.items():
+            try:
+                found[key(name)] = item(held)
+            except ValueError as error:
+                raise ValueError(f"{shown(name)}: {error}") from None
+        return found
+
+    return checked
+
+
 def whole(low: int, high: int) -> Callable[[object], int]:
     """Return a converter for whole numbers between two bounds."""
 

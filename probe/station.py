@@ -22,6 +22,7 @@ from probe.model.watch import Watch
 from probe.sensors.interfaces import Interface
 from probe.sensors.multicast import Multicast
 from probe.sensors.receivers import Network, Receivers
+from probe.sensors.session import Canaries
 
 SLICE: Final = 200
 """members frozen at once while a view is made; between slices the loop runs on."""
@@ -51,7 +52,7 @@ class Station:
         learned: Callable[[Group, list[str]], None],
         saved: Saved,
     ) -> None:
-        """Open the socket; raises OSError."""
+        """Open the socket; raises OSError, or ``ConfigError`` when files of the sessions cannot be used."""
         now = time.monotonic()
         self.group = group
         self.watch = Watch(group.rules(forget_after), now, Fitness(group.drop_time, now))
@@ -69,6 +70,8 @@ class Station:
         self._wakes_at = 0.0
         self._drops = 0
         self._asking: asyncio.Task[None] | None = None
+        self._checking: asyncio.Task[None] | None = None
+        self.canaries = Canaries(group.name, group.sessions, self._told_of_sessions)
         self.multicast = self.listen(group)
         self.receivers = self._receivers()
         self.together: Together | None = None
@@ -81,13 +84,23 @@ class Station:
     def _receivers(self) -> Receivers:
         return Receivers(self.group.receiver_check, self._take, self._networks, self.watch.membership.named)
 
+    def check_sessions(self, group: Group) -> Canaries:
+        """Read what checks of sessions need, to be handed to ``adopt``; raises ``ConfigError``."""
+        return Canaries(group.name, group.sessions, self._told_of_sessions, self.canaries)
+
     def start(self, tasks: asyncio.TaskGroup) -> None:
-        """Begin to ask receivers."""
-        self._asking = tasks.create_task(self.receivers.run())
+        """Begin to ask receivers, and to check sessions."""
+        self._asking = _instead(self._asking, tasks.create_task(self.receivers.run()))
+        self._checking = _instead(self._checking, tasks.create_task(self.canaries.run()))
         self._follow_all()
 
     def adopt(
-        self, group: Group, forget_after: float, multicast: Multicast | None, tasks: asyncio.TaskGroup
+        self,
+        group: Group,
+        forget_after: float,
+        multicast: Multicast | None,
+        canaries: Canaries,
+        tasks: asyncio.TaskGroup,
     ) -> None:
         """Take new settings, and another socket if one is given; the members known stay. ``follow`` is next."""
         now = time.monotonic()
@@ -104,10 +117,11 @@ class Station:
             self.multicast.close()
             self.multicast = multicast
         if self.receivers.check != group.receiver_check:
-            if self._asking is not None:
-                self._asking.cancel()
             self.receivers = self._receivers()
-            self.start(tasks)
+            self._asking = _instead(self._asking, tasks.create_task(self.receivers.run()))
+            self._follow_all()
+        self.canaries = canaries
+        self._checking = _instead(self._checking, tasks.create_task(canaries.run()))
 
     def _forget_answers(self) -> None:
         """Let go of the answers of who is asked no more: they would be held against it for ever."""
@@ -120,8 +134,9 @@ class Station:
         self.multicast.close()
         if self._timer is not None:
             self._timer.cancel()
-        if self._asking is not None:
-            self._asking.cancel()
+        for task in (self._asking, self._checking):
+            if task is not None:
+                task.cancel()
         self._stop_keeping()
 
     # -- what is learned
@@ -199,6 +214,10 @@ class Station:
         news = self.watch.believe(reading, time.monotonic())
         self._arm()
         return news
+
+    def _told_of_sessions(self, events: list[Event]) -> None:
+        self.watch.events.update(event.kind for event in events)
+        self._tell(events)
 
     def _networks(self) -> list[Network]:
         return self.multicast.networks()
@@ -283,8 +302,8 @@ class Station:
             await asyncio.sleep(0)
         joint = self.together.joint if self.together is not None else None
         saved = self._keeper.saved if self._keeper is not None else None
-        status = self.multicast.status()
-        return view_group(self.watch, status, time.monotonic(), offset, members, joint, saved=saved)
+        status, pairs = self.multicast.status(), self.canaries.pairs
+        return view_group(self.watch, status, time.monotonic(), offset, members, joint, pairs, saved=saved)
 
     def sentence(self, clock: Callable[[float], str]) -> str:
         """Say what this probe says alone, and what it says with others."""
@@ -309,3 +328,10 @@ class Station:
         if events := await asyncio.to_thread(together.judge, [here, *others], now):
             self.watch.events.update(event.kind for event in events)
             self._tell(events)
+
+
+def _instead(before: "asyncio.Task[None] | None", task: "asyncio.Task[None]") -> "asyncio.Task[None]":
+    """Cancel a task and return the one that takes its place."""
+    if before is not None:
+        before.cancel()
+    return task

@@ -49,7 +49,7 @@ MEMBER_STATES: Final = {
 EVENTS: Final = {
     "restarts": (BLUE, "restarted|channel-restarted|recovered"),
     "comings and goings": (GREEN, "joined|left|returned|forgotten"),
-    "losses": (RED, "lost|receiver-frozen|receiver-closed"),
+    "losses": (RED, "lost|receiver-frozen|receiver-closed|sessions-lost"),
     "oddities": (
         ORANGE,
         "ghost-suspected|address-clash|address-mismatch|stranger|harmful-datagram|beats-after-goodbye",
@@ -228,6 +228,24 @@ PANELS: Final = [
             f"sum by (cluster, group, member, reason) ({rate('tribes_receiver_check_failures_total')})",
             "{{member}} {{reason}}",
         ),
+    ),
+    curves(
+        "Sessions",
+        "1 while a session made on one node is known on the other, 0 while it is lost; else nothing is known.",
+        target(
+            f"min by (cluster, group, from, to) (tribes_session_replicated{{{HERE}}})", "{{from}} to {{to}}"
+        ),
+        defaults={"min": 0, "max": 1, "custom": {"lineInterpolation": "stepAfter"}},
+    ),
+    curves(
+        "Time until a session is known",
+        "All but a tenth of those that were. With a balancer that does not stick, users outrun what is slow.",
+        target(
+            "histogram_quantile(0.9, sum by (cluster, group, from, to, le) "
+            f"({rate('tribes_session_replication_delay_seconds_bucket')}))",
+            "{{from}} to {{to}} p90",
+        ),
+        unit="s",
     ),
     curves(
         "Datagrams",

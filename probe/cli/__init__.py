@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "doctor": "Look on this host for why a cluster does not form.",
     "forget": "Have a running probe miss a member no more.",
     "ping": "Ask one member's receiver whether it connects or answers.",
+    "session": "Make a session on one node and see whether the others know it.",
     "decode": "Say what each datagram or frame in a capture or in hex lines is.",
     "replay": "Tell the events and the verdict of a capture.",
     "simulate": "Send the heartbeats of a cluster that does not exist.",

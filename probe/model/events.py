@@ -33,6 +33,10 @@ class Kind(StrEnum):
     RECEIVER_FROZEN = "receiver-frozen"
     RECEIVER_ANSWERS = "receiver-answers"
 
+    SESSIONS_REPLICATED = "sessions-replicated"
+    SESSIONS_LOST = "sessions-lost"
+    SESSIONS_UNKNOWN = "sessions-unknown"
+
     WHOLE = "whole"
     DEGRADED = "degraded"
     LATENT_SPLIT = "latent-split"

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from probe.model.belief import Beliefs, Found, Held
+from probe.model.canary import Pair, State
 from probe.model.events import Kind
 from probe.model.hearing import Loss
 from probe.model.histogram import Histogram
@@ -168,6 +169,29 @@ class TogetherView(msgspec.Struct, frozen=True, gc=False):
     deaf: dict[str, float]
 
 
+class SessionView(msgspec.Struct, frozen=True, gc=False):
+    """What became of sessions made on one node and shown to another; delay and resolution of the last check.
+
+    ``failures`` holds (reason, count); ``made`` counts the sessions that the checks made, ``ended`` those of
+    them that were logged out.
+    """
+
+    made_on: str
+    shown_to: str
+    state: str
+    since: float | None
+    checked_at: float | None
+    reason: str | None
+    sentence: str
+    delay_seconds: float | None
+    resolution_seconds: float | None
+    checks: int
+    failures: tuple[tuple[str, int], ...]
+    made: int
+    ended: int
+    delays: HistogramView
+
+
 class PeerView(msgspec.Struct, frozen=True, gc=False):
     """Another probe; ``up`` while its view is read, else ``why``; ``groups`` are what it watches."""
 
@@ -213,6 +237,7 @@ class GroupView(msgspec.Struct, frozen=True, gc=False):
     not_learned: int = 0
     state_saved: bool | None = None
     beliefs: list[SourceView] = []
+    sessions: list[SessionView] = []
 
 
 class Build(msgspec.Struct, frozen=True, gc=False):
@@ -276,6 +301,7 @@ def view_group(
     offset: float,
     members: list[MemberView] | None = None,
     joint: Joint | None = None,
+    pairs: Iterable[Pair] = (),
     *,
     saved: bool | None = None,
 ) -> GroupView:
@@ -319,6 +345,28 @@ def view_group(
         not_learned=membership.learning.refused,
         state_saved=saved,
         beliefs=[_view_source(url, held, now, offset) for url, held in watch.beliefs.held.items()],
+        sessions=[view_pair(pair, offset) for pair in pairs],
+    )
+
+
+def view_pair(pair: Pair, offset: float) -> SessionView:
+    """Freeze what is known of sessions made on one node and shown to another."""
+    result = pair.result
+    return SessionView(
+        made_on=pair.made_on,
+        shown_to=pair.shown_to,
+        state=(result.state if result is not None else State.UNKNOWN).value,
+        since=pair.since + offset if result is not None else None,
+        checked_at=pair.checked_at + offset if pair.checked_at is not None else None,
+        reason=result.reason.value if result is not None and result.reason is not None else None,
+        sentence=result.text if result is not None else "not checked yet",
+        delay_seconds=result.delay if result is not None else None,
+        resolution_seconds=result.resolution if result is not None else None,
+        checks=pair.checks,
+        failures=tuple((reason.value, count) for reason, count in pair.failures.items()),
+        made=pair.made,
+        ended=pair.ended,
+        delays=_view_histogram(pair.delays),
     )
 
 

@@ -36,9 +36,9 @@ class Site:
 
     def __init__(self, url: str, place: str, tls: PeerTls, auth: BasicAuth | None, largest: int) -> None:
         self.url = url
-        self.tls = _context(tls, place) if url.startswith("https:") else True
+        self.tls = trust(tls, place) if url.startswith("https:") else True
         self._largest = largest
-        self._headers = _headers(auth, place)
+        self._headers = credentials(auth, place)
 
     async def read(self, session: aiohttp.ClientSession, path: str, hints: Hints) -> bytearray:
         """Return what it answers to a path; raises ``UnusableError`` with what went wrong."""
@@ -95,7 +95,8 @@ def _system(error: OSError) -> str:
     return os.strerror(error.errno) if known and error.errno is not None else error.strerror or str(error)
 
 
-def _context(tls: PeerTls, place: str) -> ssl.SSLContext:
+def trust(tls: PeerTls, place: str) -> ssl.SSLContext:
+    """Return who is trusted and who we are; ``place`` begins the line of a mistake. Raises ``ConfigError``."""
     try:
         context = ssl.create_default_context(cafile=tls.ca_file)
         context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
@@ -106,8 +107,8 @@ def _context(tls: PeerTls, place: str) -> ssl.SSLContext:
     return context
 
 
-def _headers(auth: BasicAuth | None, place: str) -> dict[str, str]:
-    """Return the header that says who asks."""
+def credentials(auth: BasicAuth | None, place: str) -> dict[str, str]:
+    """Return the header that says who asks; ``place`` begins the line of a mistake. Raises ``ConfigError``."""
     if auth is None:
         return {}
     try:

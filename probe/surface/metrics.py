@@ -16,10 +16,11 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from prometheus_client.samples import Sample
 
 from probe.model.belief import Finding
+from probe.model.canary import State
 from probe.model.evidence import MemberState
 from probe.model.fitness import Unfit
 from probe.model.verdict import ClusterState
-from probe.model.views import GroupView, HistogramView, MemberView, ProbeView
+from probe.model.views import GroupView, HistogramView, MemberView, ProbeView, SessionView
 
 Labels = dict[str, str]
 Rows = Iterable[tuple[str, Labels, float]]
@@ -267,6 +268,21 @@ MEMBER: Final[dict[Family, Callable[[MemberView], _Pairs]]] = {
 }
 
 
+SESSION: Final[dict[Family, Callable[[SessionView], _Pairs]]] = {
+    (
+        "tribes_session_replicated",
+        "gauge",
+        "1 when the other node knew the last session, 0 when it did not; none while that is not known.",
+    ): lambda s: [] if s.state == State.UNKNOWN else [({}, s.state == State.REPLICATED)],
+    ("tribes_session_checks", "counter", "Sessions made on one node and shown to another."): lambda s: [
+        ({}, s.checks)
+    ],
+    ("tribes_session_check_failures", "counter", "Checks that did not end well, by reason."): lambda s: (
+        ({"reason": reason}, count) for reason, count in s.failures
+    ),
+}
+
+
 class Projection(Collector):
     """Projects one view."""
 
@@ -281,6 +297,8 @@ class Projection(Collector):
             yield _projected(family, partial(self._groups, group_pairs))
         for family, member_pairs in MEMBER.items():
             yield _projected(family, partial(self._members, member_pairs))
+        for family, session_pairs in SESSION.items():
+            yield _projected(family, partial(self._sessions, session_pairs))
         yield _projected(
             (
                 "tribes_member_local",
@@ -301,6 +319,12 @@ class Projection(Collector):
         yield Projected(
             "tribes_receiver_check_duration_seconds", "histogram", "Time to an answer.", self._durations
         )
+        yield Projected(
+            "tribes_session_replication_delay_seconds",
+            "histogram",
+            "Time until the other node knew a session.",
+            self._delays,
+        )
 
     def _groups(self, pairs: Callable[[GroupView], _Pairs]) -> _Pairs:
         for group in self.view.groups:
@@ -319,6 +343,12 @@ class Projection(Collector):
             for member in group.members:
                 host = member.member.rpartition(":")[0].strip("[]")
                 yield {"group": group.group, "member": member.member}, host in own or member.source in own
+
+    def _sessions(self, pairs: Callable[[SessionView], _Pairs]) -> _Pairs:
+        for group in self.view.groups:
+            for session in group.sessions:
+                for labels, value in pairs(session):
+                    yield {**_between(group, session), **labels}, value
 
     def _peers(self) -> _Pairs:
         for group in self.view.groups:
@@ -339,6 +369,15 @@ class Projection(Collector):
         for group in self.view.groups:
             for check, histogram in group.checks.items():
                 yield from _histogram({"group": group.group, "check": check}, histogram)
+
+    def _delays(self) -> Rows:
+        for group in self.view.groups:
+            for session in group.sessions:
+                yield from _histogram(_between(group, session), session.delays)
+
+
+def _between(group: GroupView, session: SessionView) -> Labels:
+    return {"group": group.group, "from": session.made_on, "to": session.shown_to}
 
 
 def _projected(family: Family, pairs: Callable[[], _Pairs]) -> Projected:

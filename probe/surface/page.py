@@ -4,7 +4,15 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Final
 
-from probe.model.views import GroupView, MemberView, PeerView, ProbeView, SourceView, TogetherView
+from probe.model.views import (
+    GroupView,
+    MemberView,
+    PeerView,
+    ProbeView,
+    SessionView,
+    SourceView,
+    TogetherView,
+)
 
 REFRESH: Final = 5
 """seconds between two looks."""
@@ -29,7 +37,7 @@ th,td{text-align:left;padding:.45rem 1rem;border-top:1px solid var(--line);white
 th{font-weight:600;color:var(--soft);font-size:.8rem;border-top:0}td.number{text-align:right}th.number{text-align:right}
 code{font:13px ui-monospace,"DejaVu Sans Mono",monospace}
 .state{display:inline-block;border-radius:1rem;padding:0 .6rem;font-weight:600;border:1px solid currentColor}
-.alive,.whole{color:var(--good)}.late,.half,.silent,.left,.unheard,.degraded,.merging,.empty{color:var(--warn)}
+.alive,.whole,.replicated{color:var(--good)}.late,.half,.silent,.left,.unheard,.degraded,.merging,.empty{color:var(--warn)}
 .mute,.frozen,.lost,.latent-split,.split,.asymmetric,.deaf,.down{color:var(--bad)}.unknown{color:var(--mute)}
 a{color:inherit}
 """
@@ -68,7 +76,7 @@ def _group(group: GroupView) -> str:
 <th scope="col" class="number">lost</th><th scope="col" class="number">stalls</th><th scope="col">remarks</th>
 </tr></thead><tbody>
 {rows or '<tr><td colspan="8">nobody was heard yet</td></tr>'}
-</tbody></table></div>
+</tbody></table></div>{_sessions(group.sessions)}
 <p class="facts">{escape(group.address)}:{group.port} · {escape(joins or "no interface")} · heartbeats
 every {group.frequency_seconds:g} s, dropTime {group.drop_time_seconds:g} s ·
 {sum(group.datagrams.values())} datagrams, {group.receive_drops} dropped here</p>{_sources(group.beliefs)}</section>"""
@@ -91,6 +99,26 @@ def _together(together: TogetherView | None) -> str:
         f'<p class="verdict">together <span class="state {escape(state)}">{escape(state)}</span> '
         f"{escape(evidence)}</p>\n"
     )
+
+
+def _sessions(sessions: list[SessionView]) -> str:
+    if not sessions:
+        return ""
+    rows = "\n".join(
+        f"<tr><td>{escape(each.made_on)}</td><td>{escape(each.shown_to)}</td>"
+        f'<td><span class="state {escape(each.state)}">{escape(each.state)}</span></td>'
+        f'<td class="number">{_milliseconds(each.delay_seconds)}</td><td>{escape(each.sentence)}</td></tr>'
+        for each in sessions
+    )
+    return f"""
+<div class="scroll"><table><thead><tr><th scope="col">session made on</th><th scope="col">shown to</th>
+<th scope="col">is</th><th scope="col" class="number">known after</th><th scope="col">remarks</th></tr></thead><tbody>
+{rows}
+</tbody></table></div>"""
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return "–" if seconds is None else f"{seconds * 1000:.1f} ms"
 
 
 def _peers(peers: list[PeerView]) -> str:

@@ -69,6 +69,13 @@ INHIBITED: Final = [
     (alert("TribesClusterSplit"), alert("TribesMemberLost", "stage", member=ONE), False),
     (alert("TribesClusterSplit"), alert("TribesMemberLost", member=ONE, cluster="test"), False),
     (alert("TribesClusterSplit"), alert("TribesHarmfulDatagrams"), False),
+    (alert("TribesClusterSplit"), alert("TribesSessionsNotReplicated", **{"from": "a", "to": "b"}), True),
+    (alert("TribesLatentSplit"), alert("TribesSessionsNotReplicated", **{"from": "a", "to": "b"}), False),
+    (
+        alert("TribesMemberFrozen", member=ONE),
+        alert("TribesSessionReplicationSlow", **{"from": "a", "to": "b"}),
+        True,
+    ),
     (alert("TribesClusterSplit"), alert("TribesProbeDown", instance="tomcat1"), False),
     (alert("TribesLatentSplit"), alert("TribesMemberPartlyVisible", member=ONE), True),
     (alert("TribesLatentSplit"), alert("TribesMemberFrozen", member=ONE), False),

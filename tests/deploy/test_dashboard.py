@@ -31,6 +31,8 @@ RIGHTLY_EMPTY: Final = {
     "Datagrams, B": "nothing malformed is sent",
     "Members in each view, B": "the demo expects nobody",
     "Verdict of all together, A": "the demo has no peers",
+    "Sessions, A": "the demo has no sessions",
+    "Time until a session is known, A": "nor any time of theirs",
     "events: oddities": "nothing is odd",
     "events: restarts": "the first is after 40 s",
 }

@@ -8,7 +8,21 @@ import msgspec
 import pytest
 import yaml
 
-from probe.config import BasicAuth, BeliefSource, Group, Log, Peer, PeerTls, ReceiverCheck, Settings, Web, load
+from probe.config import (
+    BasicAuth,
+    BeliefSource,
+    Group,
+    Log,
+    Login,
+    Peer,
+    PeerTls,
+    ReceiverCheck,
+    SessionNode,
+    Sessions,
+    Settings,
+    Web,
+    load,
+)
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "tribes-probe.yml"
 SWITCHED_OFF = re.compile(r"^( *)#(?=(- )?[a-z_]+:)", re.MULTILINE)
@@ -50,6 +64,10 @@ def test_the_example_changes_nothing() -> None:
         (ReceiverCheck, ("groups", 0, "receiver_check")),
         (BeliefSource, ("groups", 0, "belief", 0)),
         (PeerTls, ("groups", 0, "belief", 0, "tls")),
+        (Sessions, ("groups", 0, "sessions")),
+        (Login, ("groups", 0, "sessions", "login")),
+        (PeerTls, ("groups", 0, "sessions", "tls")),
+        (BasicAuth, ("groups", 0, "sessions", "basic_auth")),
         (Peer, ("peers", 0)),
         (PeerTls, ("peers", 0, "tls")),
         (BasicAuth, ("peers", 0, "basic_auth")),
@@ -66,6 +84,12 @@ def test_every_setting_occurs(everything: Path, struct: type[msgspec.Struct], pl
     assert set(found) == settings_of(struct)
 
 
+def test_every_setting_of_a_node_occurs(everything: Path) -> None:
+    """One has a name, the other a route."""
+    nodes = yaml.safe_load(everything.read_text())["groups"][0]["sessions"]["nodes"]
+    assert {key for node in nodes for key in node} == settings_of(SessionNode)
+
+
 def test_what_is_switched_off_is_right_too(everything: Path) -> None:
     """The file with every setting switched on loads, and each of them takes effect."""
     settings = load(everything)
@@ -76,6 +100,12 @@ def test_what_is_switched_off_is_right_too(everything: Path) -> None:
     assert group.static_members == {"10.0.0.9:4000"}
     (source,) = group.belief
     assert (source.url, source.member) == ("https://127.0.0.1:8443/manager/jmxproxy", "10.0.0.1:4000")
+    assert group.sessions is not None
+    assert [node.name for node in group.sessions.nodes] == ["a", "b"]
+    assert group.sessions.login is not None
+    default = Sessions()
+    for name in ("cookie", "interval", "timeout", "give_up"):  # what is said to be a default is one
+        assert getattr(group.sessions, name) == getattr(default, name)
     (peer,) = settings.peers
     assert (peer.name, peer.role) == ("b", "local")
     assert settings.web.config_file == "/etc/tribes-probe/web.yml"

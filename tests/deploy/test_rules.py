@@ -27,7 +27,7 @@ WANTED: Final = {
     "TribesMemberFrozen", "TribesReceiverUnreachable", "TribesMemberFlapping", "TribesRestartLoop",
     "TribesGhostMember", "TribesAddressNotRoutable", "TribesAddressClash", "TribesStranger",
     "TribesHarmfulDatagrams", "TribesHeartbeatMarginLow", "TribesClusterBelowExpected", "TribesProbeUnfit",
-    "TribesProbeDeaf", "TribesProbeDown",
+    "TribesProbeDeaf", "TribesProbeDown", "TribesSessionsNotReplicated", "TribesSessionReplicationSlow",
 }  # fmt: skip
 
 
@@ -218,6 +218,11 @@ def _every_moment(case: dict[str, Any]) -> list[dict[str, Any]]:
         ),
         ("and on (cluster, group) group:tribes_vantages:hearing", "", "TribesProbeDeaf", "the cluster is down"),
         ('{reason!="starting"}', "", "TribesProbeUnfit", "it starts"),
+        ('{reason=~"not-replicated|body-differs"}', "", "TribesSessionsNotReplicated", "a node is down"),
+        (") > 2.5", ") > 0", "TribesSessionsNotReplicated", "one lost sample"),
+        ("          > 0.1\n", "          > 0\n", "TribesSessionsNotReplicated", "four of a hundred"),
+        ("[10m])) > 4.5", "[10m])) > 0", "TribesSessionReplicationSlow", "the first two only"),
+        ("quantile(0.9,", "quantile(0.99,", "TribesSessionReplicationSlow", "one of twenty"),
         (
             '{\n              member=~"127',
             '{\n              member!~"127',

@@ -10,9 +10,12 @@ from probe.config import (
     BasicAuth,
     Group,
     Log,
+    Login,
     Peer,
     PeerTls,
     ReceiverCheck,
+    SessionNode,
+    Sessions,
     Settings,
     Web,
     load,
@@ -258,13 +261,67 @@ NO_LISTEN_ADDRESS = "is no listen address: write :10564, 127.0.0.1:10564 or [::1
 NO_DURATION = "is no duration: write a number with its unit, such as 500ms, 3s, 1m or 1h"
 OF_A_GROUP = (
     "address, belief, domain, drop_time, expect, expected, frequency, interfaces, learn_after, name, port, "
-    "receiver_check, server_xml, static_members"
+    "receiver_check, server_xml, sessions, static_members"
 )
 B = G + "belief:\n    - "
 J = "http://127.0.0.1:8080/manager/jmxproxy"
 NO_JMXPROXY = f"is no address of a Manager's jmxproxy: write {J}"
 MORE_THAN_JMXPROXY = "says more than the address: end it after jmxproxy"
 KEYS = "username and password_file"
+S = "groups: [{sessions: "
+NODES = "nodes: [{url: 'http://a/'}, {url: 'http://b/'}]"
+NO_PAGE = "is no address of a page: write http://10.0.0.1:8080/shop/"
+NO_PATH = "is no path on a node: write /shop/logout"
+OF_SESSIONS = (
+    "basic_auth, cookie, expect_same, give_up, header_files, headers, host, interval, login, logout, nodes, "
+    "route_cookie, timeout, tls"
+)
+SESSION_MISTAKES = [
+    ("nodes: []", ".nodes: 0 are given: name from 2 to 8"),
+    ("nodes: [{url: 'http://a/'}]", ".nodes: 1 are given: name from 2 to 8"),
+    ("nodes: [{url: 'a:8080'}, {url: 'http://b/'}, {url: 'http://c/'}]", f'.nodes[0].url: "a:8080" {NO_PAGE}'),
+    (
+        "nodes: [{url: 'http://u:p@a/'}, {url: 'http://b/'}, {url: 'http://c/'}]",
+        ".nodes[0].url: holds a name or a password: write them under basic_auth",
+    ),
+    (
+        "nodes: [{url: 'http://a/;x=1'}, {url: 'http://b/'}, {url: 'http://c/'}]",
+        '.nodes[0].url: "http://a/;x=1" has a ; or a #: name the page alone',
+    ),
+    (
+        "nodes: [{url: 'http://a/', name: x}, {url: 'http://b/', name: x}]",
+        '.nodes[1].name: "x" is another node\'s too: give each its own',
+    ),
+    (
+        "nodes: [{url: 'http://a/', name: x}, {url: 'http://a/', name: y}]",
+        ".nodes[1].url: is another node's too: behind a balancer give each its route",
+    ),
+    (NODES + ", give_up: 30s", ".give_up: 30s is not below interval 30s"),
+    (NODES + ", timeout: 1m", ".timeout: 60s is not below interval 30s"),
+    (NODES + ", cookie: 'a b'", '.cookie: "a b" is no such name: letters, digits, - and _'),
+    (
+        NODES + ", expect_same: '('",
+        '.expect_same: "(" is no regular expression: missing ), unterminated subpattern at position 0',
+    ),
+    (NODES + ", logout: bye", f'.logout: "bye" {NO_PATH}'),
+    (NODES + ", logout: '/a;b'", f'.logout: "/a;b" {NO_PATH}'),
+    (NODES + ", host: 'a/b'", '.host: "a/b" is no host: write shop.example.org'),
+    (NODES + ", headers: [a]", ".headers: \"['a']\" is no mapping: write name: value lines"),
+    (NODES + ", headers: {Cookie: x}", '.headers: "Cookie": Cookie is the probe\'s own: it cannot be set here'),
+    (
+        NODES + ', headers: {X-A: "a\\nb"}',
+        '.headers: "X-A": has signs that a header cannot hold: write plain ASCII',
+    ),
+    (NODES + ", header_files: {X-A: 1}", '.header_files: "X-A": "1" is no text: quote it'),
+    (NODES + ", login: {path: /in}", ".login.fields: is missing: login needs the form's path and its fields"),
+    (NODES + ", login: {path: in, fields: {a: b}}", f'.login.path: "in" {NO_PATH}'),
+    (NODES + ", tls: {ca_file: ca.pem}", ".tls: is given, but no url is https"),
+    (
+        NODES + ", basic_auth: {username: a}",
+        ".basic_auth.password_file: is missing: basic_auth needs username and password_file",
+    ),
+    (NODES + ", every: 1s", f".every: unknown setting: known are {OF_SESSIONS}"),
+]
 NOT_ALLOWED = 'special characters are not allowed in "<byte string>", position 0'
 HOST_BITS = "is no network: 9.0.0.1/8 has host bits set"
 NO_TAG = "could not determine a constructor for the tag 'tag:yaml.org,2002:python/object:os.system'"
@@ -484,6 +541,7 @@ MISTAKES = [
         "forget_after: never",
         f'FILE: forget_after: "never" {NO_DURATION}',
     ),
+    *[(S + "{" + text + "}}]", f"FILE: groups[0].sessions{line}") for text, line in SESSION_MISTAKES],
     ("web: {telemetry_path: metrics}", 'FILE: web.telemetry_path: "metrics" is no path: write /metrics'),
     ("web: {telemetry_path: /}", 'FILE: web.telemetry_path: "/" is no path: write /metrics'),
     (
@@ -524,6 +582,54 @@ MISTAKES = [
 def test_a_mistake_earns_one_line(file: Path, text: str | bytes, line: str) -> None:
     """Each mistake is told once, with its file, its place and what to write instead."""
     assert said(file, text) == [line]
+
+
+def test_sessions_are_read(file: Path) -> None:
+    """Nodes, balancer, form, headers; files are relative to the settings, and not opened yet."""
+    file.write_text(
+        """
+groups:
+  - sessions:
+      nodes: [{url: "https://b", route: one}, {url: "https://b/?lang=en", route: two, name: second}]
+      interval: 1m
+      timeout: 2s
+      give_up: 20s
+      cookie: SID
+      route_cookie: ROUTEID
+      expect_same: Hello
+      login: {path: /in, fields: {user: name, password: /etc/password}}
+      logout: /out
+      host: shop.example.org
+      headers: {X-A: b}
+      header_files: {X-B: token}
+      tls: {ca_file: ca.pem}
+      basic_auth: {username: probe, password_file: password}
+"""
+    )
+    folder = file.parent
+    assert load(file).groups[0].sessions == Sessions(
+        nodes=(SessionNode("https://b/", "one", "one"), SessionNode("https://b/?lang=en", "second", "two")),
+        interval=60.0,
+        timeout=2.0,
+        give_up=20.0,
+        cookie="SID",
+        route_cookie="ROUTEID",
+        expect_same="Hello",
+        login=Login("/in", {"user": f"{folder}/name", "password": "/etc/password"}),
+        logout="/out",
+        host="shop.example.org",
+        headers={"X-A": "b"},
+        header_files={"X-B": f"{folder}/token"},
+        tls=PeerTls(f"{folder}/ca.pem"),
+        basic_auth=BasicAuth("probe", f"{folder}/password"),
+    )
+
+
+def test_a_node_without_an_address_is_told(file: Path) -> None:
+    """With what to write; its name alone is not enough."""
+    assert said(file, S + "{nodes: [{name: a}, {url: 'http://b/'}, {url: 'http://c/'}]}}]") == [
+        "FILE: groups[0].sessions.nodes[0].url: is missing: write http://10.0.0.1:8080/shop/"
+    ]
 
 
 def test_every_mistake_is_told_at_once(file: Path) -> None:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from support.speaker import Speaker
 
-from probe.config import Group, ReceiverCheck
+from probe.config import Group, ReceiverCheck, SessionNode, Sessions
 from probe.model.events import Event, Kind
 from probe.model.fitness import Unfit
 from probe.sensors.interfaces import list_interfaces
@@ -52,7 +52,8 @@ class Watched:
     def adopt(self, **changes: object) -> None:
         """Take changed settings, as a reload does."""
         group = msgspec.structs.replace(self.station.group, **changes)
-        self.station.adopt(group, FORGET, None, self.tasks)
+        canaries = self.station.check_sessions(group)
+        self.station.adopt(group, FORGET, None, canaries, self.tasks)
         self.station.follow(list_interfaces())
 
 
@@ -119,3 +120,18 @@ async def test_a_view_is_of_now(watched: Watched) -> None:
     assert [one.member for one in seen.members] == [member.name]
     assert (seen.joined, seen.group) == ({"lo": True}, "one")
     assert seen.receive_buffer > 0
+
+
+async def test_sessions_are_checked_and_told(watched: Watched) -> None:
+    """As long as the settings say so; what was found stays at a reload, and its series go with the settings."""
+    nodes = SessionNode("http://127.0.0.1:9/", "a"), SessionNode("http://127.0.0.1:9/x", "b")
+    watched.adopt(sessions=Sessions(nodes, interval=0.2, timeout=0.1, give_up=0.1))
+    event = await watched.tells(Kind.SESSIONS_UNKNOWN)
+    assert event.values["reason"] == "connect"
+    assert watched.station.watch.events[Kind.SESSIONS_UNKNOWN] >= 1
+    watched.adopt(drop_time=0.3)
+    seen = await watched.station.view(0.0)
+    assert {(one.made_on, one.shown_to) for one in seen.sessions} == {("a", "b"), ("b", "a")}
+    assert sum(one.checks for one in seen.sessions) >= 1
+    watched.adopt(sessions=None)
+    assert (await watched.station.view(0.0)).sessions == []

@@ -121,7 +121,7 @@ async def running(config: Path, *options: str, **environment: str) -> AsyncItera
         yield daemon
         if process.returncode is None:
             assert (await daemon.end())[0] == 0
-        assert daemon.noise == []
+        assert daemon.noise == [], daemon.noise
     finally:
         if process.returncode is None:
             process.kill()

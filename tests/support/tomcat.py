@@ -4,13 +4,14 @@ import functools
 import hashlib
 import json
 import queue
+import re
 import shutil
 import subprocess
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, Final, Self
+from typing import IO, Any, Final, NamedTuple, Self
 
 FOLDER: Final = Path(__file__).parent.parent / "tomcat"
 TRIBES: Final = ("6.0", "7.0", "8.5", "9.0", "10.1", "11.0")
@@ -188,6 +189,18 @@ def peer(branch: str, log: Path, start: Start = popen, *, ipv6: bool = False, **
     return Java(command, log, start)
 
 
+class Sessions(NamedTuple):
+    """How a whole Tomcat keeps its sessions; as the how-to has it unless said otherwise."""
+
+    send_options: int = 8
+    manager: str = "DeltaManager"
+    distributable: bool = True
+    cluster: bool = True
+
+
+HOW_TO: Final = Sessions()
+
+
 def server(
     branch: str,
     base: Path,
@@ -195,6 +208,7 @@ def server(
     start: Start = popen,
     group_port: int = 45564,
     manager: tuple[str, str] | None = None,
+    sessions: Sessions = HOW_TO,
 ) -> Java:
     """Return a whole Tomcat with ``server.xml`` and one small application, ready to ``go``.
 
@@ -202,8 +216,7 @@ def server(
     """
     for folder in ("conf", "webapps/app/WEB-INF", "temp", "war-temp", "war-deploy", "war-listen"):
         (base / folder).mkdir(parents=True, exist_ok=True)
-    shutil.copy(FOLDER / "server.xml", base / "conf")
-    (base / "webapps/app/WEB-INF/web.xml").write_text("<web-app><distributable/></web-app>", encoding="ascii")
+    _configure(base, sessions)
     if manager is not None:
         _add_manager(base, *manager)
     properties = {
@@ -213,12 +226,24 @@ def server(
         "node.address": address,
         "node.name": base.name,
         "group.port": group_port,
+        "send.options": sessions.send_options,
+        "session.manager": sessions.manager,
         "java.net.preferIPv4Stack": "true",
     }
     opened = [f"--add-opens={package}=ALL-UNNAMED" for package in _OPEN]
     defined = [f"-D{key}={value}" for key, value in properties.items()]
     command = [*_JVM, *opened, *defined, "-cp", class_path(branch), "Server"]
     return Java(command, base / "log", start)
+
+
+def _configure(base: Path, sessions: Sessions) -> None:
+    """Write the configuration and the application."""
+    xml = (FOLDER / "server.xml").read_text(encoding="utf-8")
+    if not sessions.cluster:
+        xml = re.sub("<Cluster className.*</Cluster>", "", xml, flags=re.DOTALL)
+    (base / "conf/server.xml").write_text(xml, encoding="utf-8")
+    mark = "<distributable/>" if sessions.distributable else ""
+    (base / "webapps/app/WEB-INF/web.xml").write_text(f"<web-app>{mark}</web-app>", encoding="ascii")
 
 
 JMXPROXY: Final = ":8080/manager/jmxproxy"

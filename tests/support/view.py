@@ -4,6 +4,7 @@ import ipaddress
 from typing import Final
 
 from probe.model.belief import FRESH, Belief, Entry, Reading
+from probe.model.canary import Pair, Reason, Result, State
 from probe.model.evidence import Answer, Check, Outcome
 from probe.model.hearing import Loss, Side
 from probe.model.joint import Joint
@@ -76,7 +77,7 @@ def view(*, gone: int = 0, name: str = "228.0.0.4:45564", reload: bool = True) -
         fit=False,
         unfit=["loop-lag"],
         loop_lag_seconds=0.125,
-        groups=[view_group(watch, joined, NOW, AT - NOW, joint=_joint(), saved=True)],
+        groups=[view_group(watch, joined, NOW, AT - NOW, joint=_joint(), pairs=_pairs(), saved=True)],
         role="local",
         peers=[
             PeerView("b", "http://10.0.0.2:10564", "local", True, "", "0.1.0", AT - 1, ("228.0.0.4:45564",)),  # noqa: FBT003
@@ -105,6 +106,17 @@ def _joint() -> Joint:
         losses=(Loss(MEMBERS[2], "here", 80.0, 80.0, answers=False, back=False),),
         deaf={},
     )
+
+
+def _pairs() -> list[Pair]:
+    """Show sessions of two nodes to each other, and to one that nobody has checked yet."""
+    known, lost, unchecked = Pair("a", "b"), Pair("b", "a"), Pair("a", "c")
+    for at, (delay, resolution) in enumerate([(0.004, 0.004), (0.3, 0.16)]):
+        text = f"a session made on a is known on b after {delay * 1000:.1f} ms"
+        known.take("", Result(State.REPLICATED, text, None, delay, resolution, made=1, ended=1), 90.0 + at)
+    lost.take("", Result(State.UNKNOWN, "a: cannot be reached: Connection refused", Reason.CONNECT), 90.0)
+    lost.take("", Result(State.LOST, f"a does not know {HOSTILE}", Reason.NOT_REPLICATED, made=3), 91.0)
+    return [known, lost, unchecked]
 
 
 def _origin(block: Member) -> Origin:

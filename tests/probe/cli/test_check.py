@@ -56,6 +56,15 @@ def test_a_settings_file_is_told(tmp_path: Path) -> None:
     assert "log warn logfmt" in found
 
 
+def test_sessions_are_told(tmp_path: Path) -> None:
+    """The nodes they are made on; without any there is no line."""
+    file = tmp_path / "settings.yml"
+    file.write_text("groups: [{sessions: {nodes: [{url: 'http://a'}, {url: 'http://b', name: x}]}}]")
+    found = rows(invoke("check", "--config.file", file).stdout)
+    assert found["sessions"] == ["a http://a/, x http://b/", f"{file}: groups[0]"]
+    assert "sessions" not in rows(invoke("check").stdout)
+
+
 def test_a_server_xml_is_told(server_xml: Path) -> None:
     """What was taken from a Tomcat's file is shown with its line, placeholders replaced, and why it may ask."""
     result = invoke("check", "--server-xml", server_xml)

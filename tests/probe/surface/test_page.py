@@ -83,6 +83,17 @@ def test_what_several_vantages_say_and_how_the_peers_stand() -> None:
     assert "peers" not in text
 
 
+def test_what_became_of_sessions_is_a_table() -> None:
+    """From which node to which, known after how long, or why not; without any there is none."""
+    seen = view()
+    text = read(seen).text
+    assert "a b replicated 300.0 ms a session made on a is known on b after 300.0 ms" in text
+    assert f"b a lost – a does not know {HOSTILE}" in text
+    assert "a c unknown – not checked yet" in text
+    none = [msgspec.structs.replace(seen.groups[0], sessions=[])]
+    assert "shown to" not in read(msgspec.structs.replace(seen, groups=none)).text
+
+
 def test_what_a_receiver_answered_is_in_words() -> None:
     """With its time, where it took one."""
     text = read(view()).text

@@ -27,8 +27,8 @@ public final class Server {
         catalina.start();
         Host host = (Host) catalina.getServer().findServices()[0].getContainer().findChildren()[0];
         CatalinaCluster cluster = (CatalinaCluster) host.getCluster();
-        application(host).getPipeline().addValve(new Login());
-        Text.say("member " + Text.member(cluster.getLocalMember()));
+        application(host).getPipeline().addValve(new Application());
+        Text.say("member " + (cluster == null ? "{}" : Text.member(cluster.getLocalMember())));
 
         for (String order = orders.readLine(); order != null && !order.equals("stop"); order = orders.readLine()) {
             if (order.equals("members")) {
