@@ -125,12 +125,12 @@ def _cookie(pair: Pair, url: str, shown: str = "") -> str:
 
 @pytest.mark.parametrize("branch", ["8.5", "10.1"])
 def test_asynchronous_replication_is_measured(pair: Pair) -> None:
-    """It takes a moment: what is lost of it for good are attributes, never the session itself."""
+    """It takes a moment; and messages overtake each other: attributes, or the renewed id, are lost for good."""
     pair.start(Sessions(send_options=ASYNC))
     records = pair.ask("--count", "20", "--interval", "1ms", *pair.login())
-    assert outcomes(records) <= {("replicated", None), ("lost", "body-differs")}
+    assert outcomes(records) <= {("replicated", None), ("lost", "body-differs"), ("lost", "not-replicated")}
     delays = [record["delay_seconds"] for record in records if record["state"] == "replicated"]
-    assert len(delays) >= 10
+    assert len(delays) >= 5
     assert all(0 < delay < 2 for delay in delays)
 
 
