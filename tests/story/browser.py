@@ -13,11 +13,13 @@ from urllib.parse import urlencode
 
 from support.netns import Host
 
+LOOKING: Final = 4
+"""users who look at one time, under load."""
 _users: Final = itertools.count(1)
 
 
 class Browser:
-    """One user's browser on a host, with cookies; what cannot be shown is shown as the error."""
+    """One user's browser on a host, with cookies; raises URLError for a page that does not come."""
 
     def __init__(self, host: Host) -> None:
         self.user = f"user{next(_users)}"
@@ -42,11 +44,8 @@ class Browser:
         return self._is_known(f"{shop}/welcome")
 
     def _is_known(self, url: str, form: bytes | None = None) -> bool:
-        try:
-            with self._host.inside(), self._open(url, form, timeout=20) as answer:
-                page = answer.read().decode().strip()
-        except urllib.error.HTTPError as error:
-            page = f"HTTP {error.code}"
+        with self._host.inside(), self._open(url, form, timeout=20) as answer:
+            page = answer.read().decode().strip()
         assert page in {"no user", f"user {self.user}"}, page
         return bool(page != "no user")
 
@@ -62,19 +61,25 @@ def logins(host: Host, shop: str, number: int, at_once: int = 1) -> list[tuple[B
 
 
 @contextmanager
-def load(users: list[Browser], shop: str, at_once: int = 4) -> Iterator[list[bool]]:
-    """Have users look again and again while the block runs; whether the page knew them grows meanwhile."""
-    looks: list[bool] = []
+def load(users: list[Browser], shop: str) -> Iterator[list[bool | None]]:
+    """Have users look again and again, some at a time, while the block runs.
+
+    The list grows meanwhile: whether the page knew them, None for one that did not come.
+    """
+    looks: list[bool | None] = []
     over = threading.Event()
 
     def keep_looking(some: list[Browser]) -> None:
         for user in itertools.cycle(some):
             if over.is_set():
                 return
-            looks.append(user.look(shop))
+            try:
+                looks.append(user.look(shop))
+            except urllib.error.URLError:
+                looks.append(None)
 
-    with ThreadPoolExecutor(at_once) as crowd:
-        working = [crowd.submit(keep_looking, users[n::at_once]) for n in range(at_once)]
+    with ThreadPoolExecutor(LOOKING) as crowd:
+        working = [crowd.submit(keep_looking, users[n::LOOKING]) for n in range(LOOKING)]
         try:
             yield looks
         finally:

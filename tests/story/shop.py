@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +21,10 @@ NODES: Final = ("a", "b")
 BLOG: Final = (FOLDER / "blog.xml").read_text(encoding="utf-8")
 """The cluster how-to's element of Tomcat 7.0, as it stands in many a blog."""
 WEB_XML: Final = (FOLDER / "web.xml").read_text(encoding="utf-8")
+DEBIANS: Final = "127.0.1.1"
+"""What Debian's installer lets a host's own name lead to."""
+SAME: Final = r"user (\w+)"
+"""Who the page says one is."""
 PATIENCE: Final = 60.0
 
 _JVM: Final = ("java", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
@@ -46,11 +50,10 @@ class Node:
         self._log = base / "logs/catalina.out"
         self._process: subprocess.Popen[Any] | None = None
 
-    def install(self, *, cluster: str, web_xml: str = WEB_XML, resolves: str = "") -> None:
+    def install(self, *, cluster: str, web_xml: str = WEB_XML, resolves: str = DEBIANS) -> None:
         """Lay out the base anew: the distribution's own conf with a ``<Cluster>`` in it, and the application.
 
-        ``{address}`` in the element is this host's; ``resolves`` is what its name leads to: its
-        address, unless told.
+        ``{address}`` in the element is this host's; ``resolves`` is what the host's name leads to.
         """
         shutil.rmtree(self.base, ignore_errors=True)
         for folder in ("logs", "temp", "webapps/shop/WEB-INF"):
@@ -59,8 +62,9 @@ class Node:
         shutil.copytree(self._home.parent / "shop", self.base / "webapps/shop/WEB-INF/classes")
         self.web_xml.write_text(web_xml, encoding="utf-8")
         self.server_xml.write_text(self._configured(cluster), encoding="utf-8")
-        own = resolves or self.host.address
-        (self.base / "hosts").write_text(f"127.0.0.1 localhost\n{own} shop-{self.name}\n", encoding="ascii")
+        (self.base / "hosts").write_text(
+            f"127.0.0.1 localhost\n{resolves} shop-{self.name}\n", encoding="ascii"
+        )
 
     def _configured(self, cluster: str) -> str:
         text = (self._home / "conf/server.xml").read_text(encoding="utf-8")
@@ -132,6 +136,8 @@ class Shop:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._user = folder / "user"
+        self._user.write_text("canary", encoding="ascii")
         self._stack = ExitStack()
         self.lab = Lab(4)
         self._front, *hosts, self.outside = self.lab.hosts
@@ -190,7 +196,7 @@ class Shop:
             for node in self.nodes:
                 node.kill()
 
-    def probe(self, name: str) -> Watcher:
+    def probe(self, name: str, **more: object) -> Watcher:
         """Return a probe outside that takes the group from a node's own server.xml and expects both."""
         group = {
             "name": "shop",
@@ -198,8 +204,28 @@ class Shop:
             "interfaces": ["eth0"],
             "expected": [node.member for node in self.nodes],
             "receiver_check": {"interval": "1s", "timeout": "900ms"},
+            **more,
         }
         return Watcher(self.outside, self._folder / f"probe-{name}", [group])
+
+    @property
+    def sessions(self) -> dict[str, object]:
+        """Return the settings with which a probe logs in on each node and looks on the other."""
+        return {
+            "nodes": [{"url": node.url, "name": node.name} for node in self.nodes],
+            "login": {"path": "/shop/login", "fields": {"user": str(self._user)}},
+            "expect_same": SAME,
+            "interval": "3s",
+            "timeout": "2s",
+            "give_up": "2s",
+        }
+
+    def canary(
+        self, *more: str, options: Iterable[str] = ("--give-up", "1s")
+    ) -> "subprocess.CompletedProcess[str]":
+        """Log in on each node and look on the other, once."""
+        login = ("--login", "/shop/login", "--field", f"user={self._user}", "--expect-same", SAME)
+        return self.ask("session", *login, *options, *(more or (node.url for node in self.nodes)))
 
     def ask(self, *arguments: str | Path, on: Node | None = None) -> "subprocess.CompletedProcess[str]":
         """Run tribes-probe outside, or on a node's host, to its end."""
