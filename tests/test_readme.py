@@ -31,7 +31,7 @@ from probe.surface.web import Source, Web
 ROOT: Final = Path(__file__).parents[1]
 README: Final = (ROOT / "README.md").read_text()
 DOCUMENTS: Final = {name: (ROOT / name).read_text() for name in ("README.md", "CHANGELOG.md")}
-LONGEST: Final = 790
+LONGEST: Final = 810
 """lines."""
 LARGEST_PICTURE: Final = 300_000
 """bytes."""
@@ -240,7 +240,7 @@ def _checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Work in a folder that looks like the project, in which files may be left."""
     for name in ("deploy", "tests"):
         (tmp_path / name).symlink_to(ROOT / name)
-    for name in ("server.xml", "capture.pcap", "tribes-probe.yml"):
+    for name in ("server.xml", "web.xml", "user", "capture.pcap", "tribes-probe.yml"):
         (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
     return tmp_path
