@@ -26,8 +26,6 @@ from probe.sensors.session import Canaries
 
 SLICE: Final = 200
 """members frozen at once while a view is made; between slices the loop runs on."""
-_URGENT: Final = frozenset({Kind.LATE, Kind.SILENT})
-"""Events on which a receiver is asked at once, so that its answer is there when dropTime is over."""
 _BACK: Final = frozenset({Kind.RETURNED, Kind.RESTARTED, Kind.RECOVERED, Kind.CHANNEL_RESTARTED})
 
 Tell = Callable[[list[Event]], None]
@@ -274,11 +272,12 @@ class Station:
     # -- asking
 
     def _ask(self, event: Event) -> None:
+        """Ask a late member at once, whatever it answered: it may have ended since. At dropTime it is known."""
         track = self.watch.membership.named(event.member)
         if track is None:
             return
         self.receivers.follow(track)
-        if event.kind in _URGENT and track.fresh_answer is None:
+        if event.kind is Kind.LATE or (event.kind is Kind.SILENT and track.fresh_answer is None):
             self.receivers.urge(track.name)
         elif event.kind in _BACK:
             self.receivers.heard_again(track.name)

@@ -66,11 +66,12 @@ async def _watched() -> AsyncIterator[Watched]:
         watched.station.close()
 
 
-def beat() -> Member:
-    """Have a member on this host beat once; nobody listens at its port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+def beat(port: int = 0) -> Member:
+    """Have a member on this host beat once; nobody listens at its port unless one is given."""
+    if not port:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
     member = Member(socket.inet_aton("127.0.0.1"), port, os.urandom(16))
     with Speaker() as speaker:
         speaker.say(encode(Heartbeat(member, 1000)), GROUP.address, GROUP.port)
@@ -87,6 +88,20 @@ async def test_a_forgotten_member_is_asked_no_more(watched: Watched) -> None:
     for _ in range(3):
         await asyncio.sleep(0)
     assert member.name not in watched.station.receivers._schedule
+
+
+async def test_a_late_member_is_asked_again(watched: Watched) -> None:
+    """It may have ended since it was asked last: lost in time, however long the pause between questions."""
+    watched.adopt(frequency=0.2, drop_time=0.8)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        member = beat(server.getsockname()[1])
+        await watched.tells(Kind.JOINED)
+        watched.station.receivers.urge(member.name)
+        server.setblocking(False)  # noqa: FBT003  # positional only
+        async with asyncio.timeout(5):
+            connection, _ = await asyncio.get_running_loop().sock_accept(server)
+        connection.close()
+    assert (await watched.tells(Kind.LOST)).member == member.name
 
 
 async def test_what_a_member_answered_goes_when_it_is_asked_no_more(watched: Watched) -> None:
