@@ -50,3 +50,16 @@ def test_a_host_is_left_even_when_the_block_fails() -> None:
         with pytest.raises(ZeroDivisionError), lab.hosts[0].inside():
             raise ZeroDivisionError
         assert Path("/proc/thread-self/ns/net").readlink() == home
+
+
+def test_the_management_network_outlives_the_segment() -> None:
+    """Hosts reach each other over it while the segment's cable is out."""
+    with Lab(2, management=True) as lab:
+        here, there = lab.hosts
+        lab.cut(here)
+        with there.inside():
+            server = socket.create_server((there.management, PORT))
+        with server, here.inside():
+            socket.create_connection((there.management, PORT), 2).close()
+            with pytest.raises(OSError, match=r"timed out|unreachable|No route"):
+                socket.create_connection((there.address, PORT), 0.5)

@@ -63,8 +63,10 @@ class Watcher:
     def events(self) -> list[dict[str, Any]]:
         """Return the lines of its log, each with ``at``, its unix time in seconds."""
         text = self._log.read_text(encoding="utf-8")
-        assert text.startswith("{") or not text, text  # it said why it does not start
-        lines = [json.loads(line) for line in text.splitlines()[: text.count("\n")]]
+        whole = text.split("\n")[:-1]
+        strange = [line for line in whole if not line.startswith("{")]
+        assert not strange, "\n".join(strange)  # it said why it does not start, or what it stumbled over
+        lines = [json.loads(line) for line in whole]
         return [{**line, "at": datetime.fromisoformat(line["time"]).timestamp()} for line in lines]
 
     def tells(
