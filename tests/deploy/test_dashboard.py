@@ -1,7 +1,6 @@
 """The dashboard: made from its code, sound as Grafana reads it, every query answered by a real Prometheus."""
 
 import importlib.util
-import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -12,20 +11,13 @@ from typing import Any, Final
 import pytest
 import yaml
 from support.command import started, stop, wait_for
-from support.prometheus import DEPLOY, Prometheus, free_port, hasty_rules
+from support.dashboard import BOARD, FOLDER, PANELS, QUERIES, TEXT, filled
+from support.prometheus import Prometheus, free_port, hasty_rules
 
 from probe.model.events import Kind
 from probe.model.evidence import MemberState
 from probe.model.verdict import ClusterState
 
-FOLDER: Final = DEPLOY / "grafana"
-TEXT: Final = (FOLDER / "dashboard.json").read_text()
-BOARD: Final[dict[str, Any]] = json.loads(TEXT)
-PANELS: Final[list[dict[str, Any]]] = BOARD["panels"]
-QUERIES: Final = {
-    **{f"{panel['title']}, {each['refId']}": each["expr"] for panel in PANELS for each in panel["targets"]},
-    **{f"events: {each['name']}": each["expr"] for each in BOARD["annotations"]["list"]},
-}
 RIGHTLY_EMPTY: Final = {
     "Alerts, A": "nothing that fires lasts",
     "Datagrams, B": "nothing malformed is sent",
@@ -107,12 +99,6 @@ def test_the_queries_are_promql(tmp_path: Path) -> None:
     file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
     done = subprocess.run(["promtool", "check", "rules", file], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def filled(query: str) -> str:
-    """Fill in what Grafana would: everything is chosen, and a range of several scrapes."""
-    query = query.replace("$cluster", ".*").replace("$group", ".*")
-    return query.replace("$__rate_interval", "10s").replace("$__interval", "30s")
 
 
 @pytest.fixture(scope="module", name="prometheus")
