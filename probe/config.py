@@ -23,6 +23,7 @@ from probe.fields import (
     mapping,
     positive,
     shown,
+    switch,
     text,
     texts,
     whole,
@@ -141,6 +142,7 @@ class Group(msgspec.Struct, frozen=True):
     receiver_check: ReceiverCheck = ReceiverCheck()
     belief: tuple[BeliefSource, ...] = ()
     sessions: Sessions | None = None
+    links: bool = False
     origins: dict[str, str] = {}
     """Which setting came from which file and line, for ``check``."""
     clusters: tuple[ClusterElement, ...] = ()
@@ -404,6 +406,7 @@ def _group(fields: Fields, folder: Path, problems: list[str]) -> Group:
         clusters=base.clusters,
         belief=_belief(fields, folder),
         sessions=read_sessions(sessions, folder) if "sessions" in fields else None,
+        links=fields.take("links", switch, base.links),
     )
     fields.close()
     if group.drop_time <= group.frequency:

@@ -160,6 +160,13 @@ def texts(value: object) -> tuple[str, ...]:
     return tuple(text(item) for item in value) if isinstance(value, list) else (text(value),)
 
 
+def switch(value: object) -> bool:
+    """Accept true or false."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{shown(value)} is neither true nor false")  # noqa: TRY004  # one kind of mistake
+    return value
+
+
 def mapping(key: Callable[[object], str], item: Callable[[object], str]) -> Callable[[object], dict[str, str]]:
     """Return a converter for a mapping of texts; what is wrong with an item is said with its key."""
 

@@ -14,12 +14,14 @@ from probe.model.events import Event, Kind
 from probe.model.evidence import Answer
 from probe.model.fitness import Fitness, Unfit
 from probe.model.learning import Learned
+from probe.model.link import Connection, Links
 from probe.model.sight import HERE, Role, Vantage
 from probe.model.track import Datagram
 from probe.model.vantages import Together
 from probe.model.views import GroupView, MemberView, sight_of, view_beliefs, view_group, view_members
 from probe.model.watch import Watch
 from probe.sensors.interfaces import Interface
+from probe.sensors.links import Look
 from probe.sensors.multicast import Multicast
 from probe.sensors.receivers import Network, Receivers
 from probe.sensors.session import Canaries
@@ -69,7 +71,9 @@ class Station:
         self._drops = 0
         self._asking: asyncio.Task[None] | None = None
         self._checking: asyncio.Task[None] | None = None
-        self.canaries = Canaries(group.name, group.sessions, self._told_of_sessions)
+        self._looking: asyncio.Task[None] | None = None
+        self.links: Links | None = None
+        self.canaries = Canaries(group.name, group.sessions, self._told)
         self.multicast = self.listen(group)
         self.receivers = self._receivers()
         self.together: Together | None = None
@@ -84,13 +88,23 @@ class Station:
 
     def check_sessions(self, group: Group) -> Canaries:
         """Read what checks of sessions need, to be handed to ``adopt``; raises ``ConfigError``."""
-        return Canaries(group.name, group.sessions, self._told_of_sessions, self.canaries)
+        return Canaries(group.name, group.sessions, self._told, self.canaries)
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
         """Begin to ask receivers, and to check sessions."""
         self._asking = _instead(self._asking, tasks.create_task(self.receivers.run()))
         self._checking = _instead(self._checking, tasks.create_task(self.canaries.run()))
+        self._look_at_links(tasks)
         self._follow_all()
+
+    def _look_at_links(self, tasks: asyncio.TaskGroup) -> None:
+        """Begin to look at this host's connections, or no more; what is known of them stays."""
+        if self._looking is not None:
+            self._looking.cancel()
+        self.links = (self.links or Links()) if self.group.links else None
+        if self.links is not None:
+            look = Look(self.group.receiver_check.allowed_ports, self._linked, self.links.fail)
+            self._looking = tasks.create_task(look.run())
 
     def adopt(
         self,
@@ -120,6 +134,7 @@ class Station:
             self._follow_all()
         self.canaries = canaries
         self._checking = _instead(self._checking, tasks.create_task(canaries.run()))
+        self._look_at_links(tasks)
 
     def _forget_answers(self) -> None:
         """Let go of the answers of who is asked no more: they would be held against it for ever."""
@@ -132,7 +147,7 @@ class Station:
         self.multicast.close()
         if self._timer is not None:
             self._timer.cancel()
-        for task in (self._asking, self._checking):
+        for task in (self._asking, self._checking, self._looking):
             if task is not None:
                 task.cancel()
         self._stop_keeping()
@@ -213,9 +228,16 @@ class Station:
         self._arm()
         return news
 
-    def _told_of_sessions(self, events: list[Event]) -> None:
-        self.watch.events.update(event.kind for event in events)
-        self._tell(events)
+    def _linked(self, connections: list[Connection]) -> None:
+        if self.links is not None:
+            members = {track.name: track for track in self.watch.membership}
+            self._told(self.links.take(self.group.name, connections, members, time.monotonic()))
+
+    def _told(self, events: list[Event]) -> None:
+        """Tell what no heartbeat and no receiver told."""
+        if events:
+            self.watch.events.update(event.kind for event in events)
+            self._tell(events)
 
     def _networks(self) -> list[Network]:
         return self.multicast.networks()
@@ -295,14 +317,23 @@ class Station:
         fit = not self.watch.fitness.reasons(time.monotonic())
         beliefs = view_beliefs(self.watch.beliefs, time.monotonic(), offset)
         for start in range(0, len(tracks), SLICE):
-            members += view_members(
-                tracks[start : start + SLICE], time.monotonic(), offset, fit=fit, beliefs=beliefs
-            )
+            some = tracks[start : start + SLICE]
+            members += view_members(some, time.monotonic(), offset, fit=fit, beliefs=beliefs, links=self.links)
             await asyncio.sleep(0)
         joint = self.together.joint if self.together is not None else None
         saved = self._keeper.saved if self._keeper is not None else None
         status, pairs = self.multicast.status(), self.canaries.pairs
-        return view_group(self.watch, status, time.monotonic(), offset, members, joint, pairs, saved=saved)
+        return view_group(
+            self.watch,
+            status,
+            time.monotonic(),
+            offset,
+            members,
+            joint,
+            pairs,
+            saved=saved,
+            links=self.links,
+        )
 
     def sentence(self, clock: Callable[[float], str]) -> str:
         """Say what this probe says alone, and what it says with others."""

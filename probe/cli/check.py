@@ -96,6 +96,8 @@ def _rows(group: Group) -> Iterator[tuple[str, str, str]]:
         "receiver_check.allowed_ports": f"{low}-{high}",
         "receiver_check.option_flag": check.option_flag,
     }
+    if group.links:
+        values["links"] = "true"
     if group.sessions is not None:
         values["sessions"] = [f"{node.name} {node.url}" for node in group.sessions.nodes]
     for name, value in values.items():

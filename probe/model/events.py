@@ -33,6 +33,9 @@ class Kind(StrEnum):
     RECEIVER_FROZEN = "receiver-frozen"
     RECEIVER_ANSWERS = "receiver-answers"
 
+    LINK_BROKEN = "link-broken"
+    LINK_MENDED = "link-mended"
+
     SESSIONS_REPLICATED = "sessions-replicated"
     SESSIONS_LOST = "sessions-lost"
     SESSIONS_UNKNOWN = "sessions-unknown"

@@ -18,6 +18,7 @@ from probe.model.histogram import Histogram
 from probe.model.joint import Joint
 from probe.model.judge import Judge
 from probe.model.learning import Learning
+from probe.model.link import Link, Links
 from probe.model.rules import Rules
 from probe.model.sight import GroupSight, MemberSight, ReceiverSight, Role, VerdictSight
 from probe.model.track import Track
@@ -74,6 +75,32 @@ class SourceView(msgspec.Struct, frozen=True, gc=False):
     read_at: float | None
 
 
+class LinkView(msgspec.Struct, frozen=True, gc=False):
+    """This host's TCP connections to a member's receiver; ``incoming`` are those from its host to ours.
+
+    ``opening`` are not answered yet; ``send_queue`` (bytes) is not acknowledged; ``retransmits`` and ``acked``
+    (bytes) are counted since the first look. ``finding``: what that shows, held against what is heard.
+    """
+
+    state: str
+    since: float
+    outgoing: int
+    opening: int
+    incoming: int
+    send_queue: int
+    retransmits: int
+    acked: int
+    round_trip_seconds: float | None
+    finding: str | None
+
+
+class LinksView(msgspec.Struct, frozen=True, gc=False):
+    """Why nothing is seen of this host's connections, if so; connections to whom no member announces."""
+
+    why: str
+    strangers: tuple[str, ...]
+
+
 class MemberView(msgspec.Struct, frozen=True, gc=False):
     """One member as seen from here; ``unique_id`` and ``domain`` are lower-case hex."""
 
@@ -111,6 +138,7 @@ class MemberView(msgspec.Struct, frozen=True, gc=False):
     receiver: ReceiverView
     expected_by: str | None = None
     belief: BeliefView | None = None
+    link: LinkView | None = None
 
 
 class VerdictView(msgspec.Struct, frozen=True, gc=False):
@@ -238,6 +266,7 @@ class GroupView(msgspec.Struct, frozen=True, gc=False):
     state_saved: bool | None = None
     beliefs: list[SourceView] = []
     sessions: list[SessionView] = []
+    links: LinksView | None = None
 
 
 class Build(msgspec.Struct, frozen=True, gc=False):
@@ -304,6 +333,7 @@ def view_group(
     pairs: Iterable[Pair] = (),
     *,
     saved: bool | None = None,
+    links: Links | None = None,
 ) -> GroupView:
     """Freeze one group; ``offset`` is unix time minus the model's clock.
 
@@ -338,7 +368,12 @@ def view_group(
         members=members
         if members is not None
         else view_members(
-            membership, now, offset, fit=not unfit, beliefs=view_beliefs(watch.beliefs, now, offset)
+            membership,
+            now,
+            offset,
+            fit=not unfit,
+            beliefs=view_beliefs(watch.beliefs, now, offset),
+            links=links,
         ),
         addresses=joined.addresses,
         together=view_together(joint, offset) if joint is not None else None,
@@ -346,6 +381,25 @@ def view_group(
         state_saved=saved,
         beliefs=[_view_source(url, held, now, offset) for url, held in watch.beliefs.held.items()],
         sessions=[view_pair(pair, offset) for pair in pairs],
+        links=LinksView(links.why, links.strangers) if links is not None else None,
+    )
+
+
+def _view_link(link: Link | None, track: Track, offset: float) -> LinkView | None:
+    if link is None:
+        return None
+    finding = link.finding(track)
+    return LinkView(
+        state=link.state.value,
+        since=link.since + offset,
+        outgoing=link.outgoing,
+        opening=link.opening,
+        incoming=link.incoming,
+        send_queue=link.send_queue,
+        retransmits=link.retransmits,
+        acked=link.acked,
+        round_trip_seconds=link.round_trip,
+        finding=finding.value if finding is not None else None,
     )
 
 
@@ -465,13 +519,24 @@ def view_members(
     *,
     fit: bool,
     beliefs: Mapping[str, BeliefView] = _NOT_READ,
+    links: Links | None = None,
 ) -> list[MemberView]:
-    """Freeze some members, with what those believe who are read."""
-    return [view_member(track, now, offset, fit=fit, belief=beliefs.get(track.name)) for track in tracks]
+    """Freeze some members, with what those believe who are read, and this host's connections to them."""
+    known = links.links if links is not None else {}
+    return [
+        view_member(track, now, offset, fit=fit, belief=beliefs.get(track.name), link=known.get(track.name))
+        for track in tracks
+    ]
 
 
 def view_member(
-    track: Track, now: float, offset: float, *, fit: bool, belief: BeliefView | None = None
+    track: Track,
+    now: float,
+    offset: float,
+    *,
+    fit: bool,
+    belief: BeliefView | None = None,
+    link: Link | None = None,
 ) -> MemberView:
     """Freeze one member."""
     member, heard = track.member, track.first_heard > 0 or track.heartbeats > 0
@@ -512,6 +577,7 @@ def view_member(
         receiver=_view_receiver(track, offset),
         expected_by=track.expected_by.value if track.expected_by is not None else None,
         belief=belief,
+        link=_view_link(link, track, offset),
     )
 
 

@@ -34,6 +34,7 @@ _SEVERITY: Final = {
     Kind.HARMFUL_DATAGRAM: "error",
     Kind.RECEIVER_CLOSED: "warn",
     Kind.RECEIVER_FROZEN: "error",
+    Kind.LINK_BROKEN: "error",
     Kind.SESSIONS_LOST: "error",
     Kind.SESSIONS_UNKNOWN: "warn",
     Kind.DEGRADED: "warn",

@@ -19,6 +19,7 @@ from probe.model.belief import Finding
 from probe.model.canary import State
 from probe.model.evidence import MemberState
 from probe.model.fitness import Unfit
+from probe.model.link import LinkState
 from probe.model.verdict import ClusterState
 from probe.model.views import GroupView, HistogramView, MemberView, ProbeView, SessionView
 
@@ -192,6 +193,15 @@ def _belief(member: MemberView) -> _Pairs:
             yield {"finding": finding}, finding in found
 
 
+def _link_up(member: MemberView) -> _Pairs:
+    if member.link is not None and member.link.state != LinkState.NONE:
+        yield {}, member.link.state == LinkState.UP
+
+
+def _link(member: MemberView, field: str) -> _Pairs:
+    return _known(getattr(member.link, field)) if member.link is not None else ()
+
+
 MEMBER: Final[dict[Family, Callable[[MemberView], _Pairs]]] = {
     ("tribes_member_up", "gauge", "1 while a heartbeat younger than dropTime is known."): lambda m: [
         ({}, m.up)
@@ -258,6 +268,23 @@ MEMBER: Final[dict[Family, Callable[[MemberView], _Pairs]]] = {
         "gauge",
         "1 while this Tomcat's own belief shows this; none while it is not read.",
     ): _belief,
+    (
+        "tribes_link_up",
+        "gauge",
+        "1 while this host's Tomcat has a working connection to it, 0 while one is stuck; none without any.",
+    ): _link_up,
+    ("tribes_link_send_queue_bytes", "gauge", "Sent to its receiver and not acknowledged."): lambda m: _link(
+        m, "send_queue"
+    ),
+    ("tribes_link_round_trip_seconds", "gauge", "Round trip to it, as this host's kernel smooths it."): (
+        lambda m: _link(m, "round_trip_seconds")
+    ),
+    ("tribes_link_retransmits", "counter", "Segments that this host had to send to it again."): (
+        lambda m: _link(m, "retransmits")
+    ),
+    ("tribes_link_acked_bytes", "counter", "Bytes to its receiver that were acknowledged."): lambda m: _link(
+        m, "acked"
+    ),
     ("tribes_receiver_up", "gauge", "1 when the last question was answered."): _receiver_up,
     ("tribes_receiver_checks", "counter", "Questions put."): lambda m: (
         ({"check": check}, count) for check, count in m.receiver.checks.items()

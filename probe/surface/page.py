@@ -4,8 +4,10 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Final
 
+from probe.model.link import Finding
 from probe.model.views import (
     GroupView,
+    LinksView,
     MemberView,
     PeerView,
     ProbeView,
@@ -79,7 +81,7 @@ def _group(group: GroupView) -> str:
 </tbody></table></div>{_sessions(group.sessions)}
 <p class="facts">{escape(group.address)}:{group.port} · {escape(joins or "no interface")} · heartbeats
 every {group.frequency_seconds:g} s, dropTime {group.drop_time_seconds:g} s ·
-{sum(group.datagrams.values())} datagrams, {group.receive_drops} dropped here</p>{_sources(group.beliefs)}</section>"""
+{sum(group.datagrams.values())} datagrams, {group.receive_drops} dropped here{_links(group.links)}</p>{_sources(group.beliefs)}</section>"""
 
 
 def _sources(sources: list[SourceView]) -> str:
@@ -99,6 +101,16 @@ def _together(together: TogetherView | None) -> str:
         f'<p class="verdict">together <span class="state {escape(state)}">{escape(state)}</span> '
         f"{escape(evidence)}</p>\n"
     )
+
+
+def _links(links: LinksView | None) -> str:
+    """Say what is wrong with what this host's connections tell."""
+    if links is None:
+        return ""
+    if links.why:
+        return f" · connections not seen: {escape(links.why)}"
+    strangers = ", ".join(links.strangers)
+    return f" · connections to no member: {escape(strangers)}" if strangers else ""
 
 
 def _sessions(sessions: list[SessionView]) -> str:
@@ -154,6 +166,13 @@ def _row(member: MemberView) -> str:
     )
 
 
+_LINKED: Final = {
+    Finding.UNHEARD: "this host's Tomcat still replicates to it",
+    Finding.GHOST: "this host's Tomcat may send it everything twice",
+    Finding.STUCK: "this host's Tomcat cannot replicate to it",
+}
+
+
 def _receiver(member: MemberView) -> str:
     receiver = member.receiver
     if receiver.outcome is None:
@@ -172,5 +191,7 @@ def _remarks(member: MemberView) -> str:
         > 0,
         f"flapped {member.flaps}×": member.flaps > 0,
     }
+    if member.link is not None and member.link.finding is not None:
+        remarks[_LINKED[Finding(member.link.finding)]] = True
     belief = [one.text for one in member.belief.findings] if member.belief is not None else []
     return ", ".join([*(text for text, holds in remarks.items() if holds), *member.oddities, *belief])

@@ -260,8 +260,8 @@ NO_MULTICAST = "is no multicast address: 224.0.0.0 to 239.255.255.255, or ff00::
 NO_LISTEN_ADDRESS = "is no listen address: write :10564, 127.0.0.1:10564 or [::1]:10564"
 NO_DURATION = "is no duration: write a number with its unit, such as 500ms, 3s, 1m or 1h"
 OF_A_GROUP = (
-    "address, belief, domain, drop_time, expect, expected, frequency, interfaces, learn_after, name, port, "
-    "receiver_check, server_xml, sessions, static_members"
+    "address, belief, domain, drop_time, expect, expected, frequency, interfaces, learn_after, links, name, "
+    "port, receiver_check, server_xml, sessions, static_members"
 )
 B = G + "belief:\n    - "
 J = "http://127.0.0.1:8080/manager/jmxproxy"
@@ -475,6 +475,7 @@ MISTAKES = [
         G + "address: ff02::4%eth0",
         f'FILE: groups[0].address: "ff02::4%eth0" {NO_MULTICAST}',
     ),
+    (G + "links: maybe", 'FILE: groups[0].links: "maybe" is neither true nor false'),
     (G + "port: 65536", 'FILE: groups[0].port: "65536" is no whole number from 1 to 65535'),
     (G + "port: 0", 'FILE: groups[0].port: "0" is no whole number from 1 to 65535'),
     (G + "port: '45564'", 'FILE: groups[0].port: "45564" is no whole number from 1 to 65535'),

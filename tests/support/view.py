@@ -8,6 +8,7 @@ from probe.model.canary import Pair, Reason, Result, State
 from probe.model.evidence import Answer, Check, Outcome
 from probe.model.hearing import Loss, Side
 from probe.model.joint import Joint
+from probe.model.link import Connection, Links, TcpState
 from probe.model.rules import Rules
 from probe.model.track import Origin
 from probe.model.verdict import ClusterState, Verdict
@@ -77,7 +78,11 @@ def view(*, gone: int = 0, name: str = "228.0.0.4:45564", reload: bool = True) -
         fit=False,
         unfit=["loop-lag"],
         loop_lag_seconds=0.125,
-        groups=[view_group(watch, joined, NOW, AT - NOW, joint=_joint(), pairs=_pairs(), saved=True)],
+        groups=[
+            view_group(
+                watch, joined, NOW, AT - NOW, joint=_joint(), pairs=_pairs(), saved=True, links=_links(watch)
+            )
+        ],
         role="local",
         peers=[
             PeerView("b", "http://10.0.0.2:10564", "local", True, "", "0.1.0", AT - 1, ("228.0.0.4:45564",)),  # noqa: FBT003
@@ -117,6 +122,24 @@ def _pairs() -> list[Pair]:
     lost.take("", Result(State.UNKNOWN, "a: cannot be reached: Connection refused", Reason.CONNECT), 90.0)
     lost.take("", Result(State.LOST, f"a does not know {HOSTILE}", Reason.NOT_REPLICATED, made=3), 91.0)
     return [known, lost, unchecked]
+
+
+def _links(watch: Watch) -> Links:
+    """Connect this host to three of the members, and to nobody."""
+    here = "10.0.0.1"
+    links = Links()
+    tracks = {track.name: track for track in watch.membership}
+    for acked in (0, 9_000):
+        connections = [
+            Connection(f"{here}:4000", "0.0.0.0:0", TcpState.LISTEN),
+            Connection(f"{here}:4000", "10.0.0.2:41000", TcpState.ESTABLISHED),
+            Connection(f"{here}:41001", MEMBERS[1], TcpState.ESTABLISHED, round_trip=0.0004, acked=acked),
+            Connection(f"{here}:41002", MEMBERS[2], TcpState.ESTABLISHED, round_trip=0.002),
+            Connection(f"{here}:41003", MEMBERS[3], TcpState.SYN_SENT, send_queue=1, retransmits=1),
+            Connection(f"{here}:41004", "10.0.0.9:4000", TcpState.ESTABLISHED),
+        ]
+        links.take("", connections, tracks, 95.0)
+    return links
 
 
 def _origin(block: Member) -> Origin:

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from support.view import HOSTILE, MEMBERS, view
 
-from probe.model.views import MemberView, ProbeView
+from probe.model.views import LinksView, MemberView, ProbeView
 from probe.surface import page
 from probe.surface.web import Web
 
@@ -92,6 +92,20 @@ def test_what_became_of_sessions_is_a_table() -> None:
     assert "a c unknown – not checked yet" in text
     none = [msgspec.structs.replace(seen.groups[0], sessions=[])]
     assert "shown to" not in read(msgspec.structs.replace(seen, groups=none)).text
+
+
+def test_what_this_host_s_connections_show_is_a_remark() -> None:
+    """Of each member whose link contradicts what is heard; and to whom there are connections besides."""
+    seen = view()
+    text = read(seen).text
+    assert "this host's Tomcat still replicates to it" in text
+    assert "connections to no member: 10.0.0.9:4000" in text
+    [group] = seen.groups
+    unseen = msgspec.structs.replace(group, links=LinksView("no receiver listens on this host", ()))
+    assert (
+        "connections not seen: no receiver listens on this host"
+        in read(msgspec.structs.replace(seen, groups=[unseen])).text
+    )
 
 
 def test_what_a_receiver_answered_is_in_words() -> None:
