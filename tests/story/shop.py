@@ -164,7 +164,7 @@ class Shop:
         root.mkdir()
         addresses = {node.name.upper(): node.host.address for node in self.nodes}
         settings = {**os.environ, "FOLDER": str(root), "SHOP": self._front.address, **addresses}
-        command = ("apache2", "-D", "FOREGROUND", "-f", str(FOLDER / "httpd.conf"))
+        command = ("apache2", "-X", "-f", str(FOLDER / "httpd.conf"))  # one process: no child outlives it
         with (root / "out.log").open("wb") as log:
             httpd = self._front.start(*command, env=settings, stdout=log, stderr=log)
         until = time.monotonic() + PATIENCE
