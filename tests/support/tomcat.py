@@ -15,9 +15,9 @@ from typing import IO, Any, Final, NamedTuple, Self
 
 FOLDER: Final = Path(__file__).parent.parent / "tomcat"
 TRIBES: Final = ("6.0", "7.0", "8.5", "9.0", "10.1", "11.0")
-"""Branches whose Tribes classes are run."""
+"""Branches whose Tribes classes are run, and that start from a server.xml."""
 WHOLE: Final = TRIBES[2:]
-"""Branches that are run whole."""
+"""Branches that are run whole, with an application."""
 PATIENCE: Final = 60.0
 """seconds within which a JVM answers even on a busy machine."""
 
@@ -282,6 +282,22 @@ def _add_manager(base: Path, username: str, password: str) -> None:
     )
     user = f'<user username="{username}" password="{password}" roles="manager-jmx" />'
     (base / "conf/users.xml").write_text(f"<tomcat-users>{user}</tomcat-users>", encoding="ascii")
+
+
+def starter(branch: str, base: Path, name: str, start: Start = popen) -> Java:
+    """Return what starts a Tomcat of a branch from each server.xml that is named to it, one after another."""
+    properties = {
+        "catalina.home": base,
+        "catalina.base": base,
+        "java.io.tmpdir": base / "temp",
+        "java.net.preferIPv4Stack": "true",
+        "jdk.net.hosts.file": base / "hosts",
+    }
+    opened = [f"--add-opens={package}=ALL-UNNAMED" for package in _OPEN]
+    defined = [f"-D{key}={value}" for key, value in properties.items()]
+    command = [*_JVM, *opened, *defined, "-cp", class_path(branch), "Starter"]
+    named = ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', name]
+    return Java([*named, *command], base / "log", start)
 
 
 def oracle(branch: str, log: Path) -> Java:
