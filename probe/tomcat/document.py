@@ -4,6 +4,7 @@ Read by expat, since lxml tells lines only. Entities are refused at their declar
 """
 
 import bisect
+import codecs
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,6 +140,8 @@ def parse_document(file: str, data: bytes) -> Document:
         raise ConfigError(
             [f"{file}: is no XML: byte {error.start + len(mark)} is no {encoding}: save it as what it says"]
         ) from None
+    if "\0" in text:  # expat would take it for a mark of UTF-16
+        raise ConfigError([f"{file}: is no XML: it holds zero bytes"])
     return Document(file, text.encode(_UTF8), encoding, mark)
 
 
@@ -155,7 +158,7 @@ def _encoding(file: str, data: bytes) -> tuple[bytes, str]:
     if not _ENCODINGS.fullmatch(name):
         raise ConfigError([f"{file}: is no XML: encoding {shown(name)} is not read: save it as UTF-8"])
     try:
-        b"".decode(name)
+        codecs.lookup(name)
     except LookupError:
         raise ConfigError([f"{file}: is no XML: there is no encoding {shown(name)}"]) from None
     return b"", name

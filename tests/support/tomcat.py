@@ -306,6 +306,11 @@ def oracle(branch: str, log: Path) -> Java:
     return Java([*_JVM, *heap, "-cp", class_path(branch), "Oracle"], log, popen)
 
 
+def setters(branch: str, log: Path) -> Java:
+    """Return what answers each class name with the attributes that a branch's Digester can set on it."""
+    return Java([*_JVM, "-cp", class_path(branch), "Setters"], log, popen)
+
+
 def membership_nanoseconds(branch: str, *members: int) -> dict[int, float]:
     """Return what one heartbeat costs the branch's own classes for so many members, warmed up, in CPU ns."""
     answer = _run("java", "-cp", class_path(branch), "Bench", *members)

@@ -4,11 +4,11 @@ import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import pytest
 from support import tomcat
-from support.clusters import ADDRESS, BRANCHES, MISTAKES, NEEDS_HOST, Mistake
+from support.clusters import ADDRESS, BRANCHES, MISTAKES, NEEDS_HOST
 from support.netns import Host, Lab
 
 from probe.tomcat.document import parse_document
@@ -105,7 +105,7 @@ class Tomcats:
         file = self._base / "server.xml"
         file.write_text(text.replace('docBase="app"', f'docBase="{self._base}/app"'))
         self._java.order(str(file))
-        said = []
+        said: list[str] = []
         while True:
             word, _, rest = self._java.line().partition(" ")
             if word == "ended":
@@ -181,9 +181,6 @@ def test_what_is_fixed_has_no_error_left() -> None:
 
 
 def test_every_rule_that_can_be_an_error_is_proved() -> None:
-    """Each rule whose worst is an error has its mistake here, and what it takes for one address is the lab's."""
-    proved: dict[str, Any] = {mistake.rule: mistake for mistake in ALL.values()}
+    """Each rule whose worst is an error has its mistake here."""
     errors = {name for name, rule in RULES.items() if rule.severity == "error"}
-    assert errors - set(proved) == {"multicast-route"}  # of a host without multicast: above
-    assert ADDRESS == "10.77.0.11"
-    assert isinstance(next(iter(proved.values())), Mistake)
+    assert errors - {mistake.rule for mistake in ALL.values()} == {"multicast-route"}  # above

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -29,6 +30,8 @@ CLASS_OF: Final = {
     "Manager": f"{HA}session.DeltaManager",
 }
 """What is made where an element is left out."""
+MOST_CLUSTERS: Final = 64
+"""Of one file; what comes after is not looked at."""
 _LONGEST_SHOWN: Final = 2_000
 """bytes of a correction."""
 
@@ -106,12 +109,10 @@ class Node(msgspec.Struct, frozen=True, dict=True):
 
     @functools.cached_property
     def clusters(self) -> "list[Cluster]":
-        """Return each Cluster at a place where Tomcat reads it, or that is the whole file."""
-        return [
-            Cluster(self, element)
-            for element in self.document.root.walk()
-            if element.tag == "Cluster" and (element.parent is None or element.parent.tag in ("Engine", "Host"))
-        ]
+        """Return each Cluster at a place where Tomcat reads it, or that is the whole file; so many at most."""
+        found = (element for element in self.document.root.walk() if element.tag == "Cluster")
+        read = (one for one in found if one.parent is None or one.parent.tag in ("Engine", "Host"))
+        return [Cluster(self, element) for element in islice(read, MOST_CLUSTERS)]
 
 
 class Cluster:

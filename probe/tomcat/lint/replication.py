@@ -37,53 +37,53 @@ def check(cluster: Cluster) -> Iterator[Finding]:
 
 
 def _options(cluster: Cluster) -> Iterator[Finding]:
-    node, element = cluster.node, cluster.element
-    text, options = node.text(element, "channelSendOptions"), send_options(cluster)
+    element, options = cluster.element, send_options(cluster)
     at = "channelSendOptions"
-    if text is not None and cluster.number(element, "", at) is None:
-        if options is not None and node.is_before("9.0"):
-            yield node.finding(
-                "send-options-name",
-                element,
-                f"{quoted(text)}: names are read from 9.0 on",
-                at=at,
-                effect=f"{node.not_set(element, at)}; it stays 8",
-                remedy=f"write {options}",
-                edits=[edits.set_value(element, at, str(options))],
-                is_safe=True,
-            )
-        elif options is None:
-            yield node.finding(
-                "value-invalid",
-                element,
-                f"{quoted(text)} is neither a number nor names of options",
-                at=at,
-                effect=f"{node.not_set(element, at)}; it stays 8, asynchronous",
-                remedy="write 6 (sync, use_ack) or 8 (async)",
-            )
+    is_named = at in element.attributes and cluster.number(element, "", at) is None
+    if is_named and (options is None or cluster.node.is_before("9.0")):
+        yield from _unread(cluster, options)
         return
-    if options is None:
-        return
-    odd = _odd(options)
+    odd = _odd(options) if options is not None else ""
+    change = [edits.set_value(element, at, "6")]
     if odd:
-        yield node.finding(
+        yield cluster.node.finding(
             "send-options",
             element,
             f"channelSendOptions {options}: {odd}",
             at=at,
             remedy="6 waits until every member has the session; 8 does not wait",
-            edits=[edits.set_value(element, at, "6")],
+            edits=change,
         )
-    elif options & 8:
-        yield node.finding(
+    elif options is not None and options & 8:
+        yield cluster.node.finding(
             "send-async",
             element,
             f"channelSendOptions {options} is asynchronous: the answer may be out before the session is across",
             at=at,
             effect="behind a balancer that does not stick, 27 % of logins lacked their attributes on another node 150 ms later; with 6 none",
             remedy="sticky sessions, or 6 at the price of waiting for every member",
-            edits=[edits.set_value(element, at, "6")],
+            edits=change,
         )
+
+
+def _unread(cluster: Cluster, options: int | None) -> Iterator[Finding]:
+    """Say what is wrong with options that are written and do not count."""
+    node, element, at = cluster.node, cluster.element, "channelSendOptions"
+    text = node.text(element, at)
+    if text is None:
+        return
+    yield node.finding(
+        "value-invalid" if options is None else "send-options-name",
+        element,
+        f"{quoted(text)} is neither a number nor names of options"
+        if options is None
+        else f"{quoted(text)}: names are read from 9.0 on",
+        at=at,
+        effect=f"{node.not_set(element, at)}; it stays 8, asynchronous",
+        remedy="write 6 (sync, use_ack) or 8 (async)" if options is None else f"write {options}",
+        edits=[edits.set_value(element, at, str(options))] if options is not None else [],
+        is_safe=options is not None,
+    )
 
 
 _ODD: Final[tuple[tuple[Callable[[int], bool], str], ...]] = (
