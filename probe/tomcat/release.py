@@ -69,19 +69,22 @@ def first_of(text: str) -> Release:
     return parse_release(text) if text.count(".") > 1 else Release(int(major), int(minor), 0, 0)
 
 
-def find_release(server_xml: Path) -> tuple[Release, Path] | None:
-    """Return the release of the installation that a server.xml belongs to, and the jar that says it."""
-    for jar in _jars(server_xml.absolute()):
+def find_release(server_xml: Path, home: str = "") -> tuple[Release, Path] | None:
+    """Return the release of the installation that a server.xml belongs to, and the jar that says it.
+
+    ``home`` is the JVM's catalina.home, where that is known.
+    """
+    for jar in _jars(server_xml.absolute(), home):
         release = _read_jar(jar)
         if release is not None:
             return release, jar
     return None
 
 
-def _jars(server_xml: Path) -> list[Path]:
-    """Return where catalina.jar may be: beside conf, or in Debian's place for /etc/tomcat9."""
+def _jars(server_xml: Path, home: str) -> list[Path]:
+    """Return where catalina.jar may be: at home, beside conf, or in Debian's place for /etc/tomcat9."""
     folder = server_xml.parent
-    homes = [folder.parent]
+    homes = [Path(home), folder.parent] if home else [folder.parent]
     if _DEBIAN.fullmatch(folder.name):
         homes.append(Path("/usr/share") / folder.name)
     return [home / "lib/catalina.jar" for home in homes]

@@ -143,7 +143,7 @@ def _node(
     release = question.release
     if release is not None:
         origins[document.file] = "--tomcat"
-    elif (found := find_release(path)) is not None:
+    elif (found := find_release(path, (jvm or {}).get("catalina.home", ""))) is not None:
         release = found[0]
         origins[document.file] = str(found[1])
     properties = read_properties(path.parent / "catalina.properties")

@@ -7,7 +7,19 @@ import stat
 from pathlib import Path
 
 import pytest
-from support.clusters import DETECTOR, HA, KEY, MISTAKES, alone, channel, how_to, interceptor, server, service
+from support.clusters import (
+    DETECTOR,
+    HA,
+    KEY,
+    MISTAKES,
+    TRIBES,
+    alone,
+    channel,
+    how_to,
+    interceptor,
+    server,
+    service,
+)
 
 from probe.fields import ConfigError
 from probe.tomcat.document import parse_document, read_document
@@ -57,15 +69,13 @@ def test_several_repairs_of_one_element() -> None:
         )
     )
     fixed = repaired(text)
+    membership = f'<Membership className="{TRIBES}membership.McastService" frequency="500" '
+    encrypt = f'<Interceptor className="{TRIBES}group.interceptors.EncryptInterceptor" encryptionKey="{KEY}"/>'
     assert changed(text, fixed) == [
-        '-<Membership className="org.apache.catalina.tribes.membership.McastService" '
-        'frequency="500" dropTime="300" recoveryConter="3" address="239.255.0.4"/>',
-        '+<Membership className="org.apache.catalina.tribes.membership.McastService" '
-        'frequency="500" dropTime="3000" recoveryCounter="3" address="239.255.0.4"/>',
-        '+<Interceptor className="org.apache.catalina.tribes.group.interceptors.EncryptInterceptor" '
-        f'encryptionKey="{KEY}"/>',
-        '-<Interceptor className="org.apache.catalina.tribes.group.interceptors.EncryptInterceptor" '
-        f'encryptionKey="{KEY}"/>',
+        f'-{membership}dropTime="300" recoveryConter="3" address="239.255.0.4"/>',
+        f'+{membership}dropTime="3000" recoveryCounter="3" address="239.255.0.4"/>',
+        f"+{encrypt}",
+        f"-{encrypt}",
     ]
 
 

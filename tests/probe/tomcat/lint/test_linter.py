@@ -38,6 +38,17 @@ def test_the_installation_is_asked(tmp_path: Path) -> None:
     assert (report.count("error"), report.origins) == (0, {str(new): "--tomcat"})
 
 
+def test_a_base_without_its_home(tmp_path: Path) -> None:
+    """A CATALINA_BASE has no jars: the JVM's options say where they are."""
+    jar = installed(tmp_path / "home", "<Server/>", "10.1.56.0").parent.parent / "lib/catalina.jar"
+    (tmp_path / "base").mkdir()
+    file = tmp_path / "base/server.xml"
+    file.write_text(alone())
+    (tmp_path / "options").write_text(f"-Dcatalina.home={tmp_path}/home\n")
+    report = lint(Question((file,), jvm_options=tmp_path / "options"))
+    assert report.origins == {str(file): str(jar)}
+
+
 def test_what_an_upgrade_breaks(tmp_path: Path) -> None:
     """Only what the newer release finds and the older does not is told, and that both cannot run at once."""
     file = tmp_path / "server.xml"
@@ -82,7 +93,7 @@ def test_everything_unreadable_is_told_at_once(tmp_path: Path) -> None:
 
 
 def test_this_host(tmp_path: Path) -> None:
-    """With the host's facts, what a file names is looked up on it: loopback is local, a documentation address not."""
+    """What a file names is looked up on the host: loopback is its own, a documentation address is not."""
     facts = host_facts({"127.0.0.1", "::1", "192.0.2.1", "no address"}, {"no group"})
     assert facts.name == socket.gethostname()
     assert facts.local["127.0.0.1"]
@@ -101,7 +112,5 @@ def test_rules_are_listed() -> None:
     """Each rule is listed with its severity and one sentence."""
     rows = list(list_rules())
     assert [name for name, _, _ in rows] == list(RULES)
-    assert all(
-        severity in ("error", "warning", "note") and says and not says.endswith(".")
-        for _, severity, says in rows
-    )
+    assert {severity for _, severity, _ in rows} == {"error", "warning", "note"}
+    assert not [says for _, _, says in rows if not says or says.endswith(".")]

@@ -42,6 +42,7 @@ STATIC: Final = "membership.StaticMembershipService"
 CLOUD: Final = "membership.cloud.CloudMembershipService"
 BINDER: Final = f'\n          <Valve className="{HA}session.JvmRouteBinderValve"/>'
 DELTA: Final = f"{HA}session.DeltaManager"
+SESSION: Final = "org.apache.catalina.session"
 FARM: Final = f'<Deployer className="{HA}deploy.FarmWarDeployer" tempDir="t" deployDir="d" watchDir="w" {{}}/>'
 
 
@@ -590,8 +591,7 @@ CASES: Final = {
             server(
                 service(
                     cluster(),
-                    context='<Context path=""><Manager className="org.apache.catalina.session.PersistentManager"/>'
-                    "</Context>",
+                    context=f'<Context><Manager className="{SESSION}.PersistentManager"/></Context>',
                 )
             ),
         ),
