@@ -78,8 +78,7 @@ def resolve(value: str, properties: dict[str, str]) -> str:
         return text if room > 0 else match[0]  # names that grow when replaced end here
 
     for _ in range(DEEPEST):
-        end = value.rfind("}") + 1  # beyond it the pattern would look for a brace from every place, to the end
-        replaced = _PLACEHOLDER.sub(replace, value[:end]) + value[end:]
+        replaced = _PLACEHOLDER.sub(replace, value)
         if replaced == value or room <= 0:
             break
         value = replaced
@@ -88,5 +87,5 @@ def resolve(value: str, properties: dict[str, str]) -> str:
 
 def unresolved(value: str) -> str | None:
     """Return the name of a placeholder that is left, if one is."""
-    match = _PLACEHOLDER.search(value[: value.rfind("}") + 1])
+    match = _PLACEHOLDER.search(value)
     return match[1] if match else None

@@ -54,11 +54,11 @@ class Report(msgspec.Struct, frozen=True):
         alerts = ", ".join(f"{name} ({severity})" for name, severity in sorted(self.alerts.items())) or "none"
         sessions = f"sessions made: {self.logins}; known to another node {REST:g} s later: {self.found}"
         return [
-            f"{self.seconds:.0f} s of a healthy cluster under load, {self.restarts} restarts",
-            f"{sessions}; not made or not asked for because a node had just stopped: {self.refused}",
-            f"events of {len(VANTAGES)} probes: {events}",
-            f"alerts that fired in {self.scrapes} scrapes: {alerts}",
-            f"false alarms: {', '.join(self.false_alarms()) or 'none'}",
+            f"* {self.seconds:.0f} s of a healthy cluster under load, {self.restarts} restarts",
+            f"* {sessions}; not made or not asked for because a node had just stopped: {self.refused}",
+            f"* events of {len(VANTAGES)} probes: {events}",
+            f"* alerts that fired in {self.scrapes} scrapes: {alerts}",
+            f"* false alarms: {', '.join(self.false_alarms()) or 'none'}",
         ]
 
     def false_alarms(self) -> list[str]:

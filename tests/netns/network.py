@@ -40,6 +40,11 @@ def _restart_unheard(ground: Ground) -> None:
     ground.start(1)
 
 
+def _cut_one_way(ground: Ground) -> None:
+    ground.deafen(2, 1)
+    ground.block_tcp((1,), (2,))
+
+
 def _never_let_in(ground: Ground) -> str:
     time.sleep(DROP_TIME)
     assert "1" in ground.belief(3).split(", ")
@@ -165,7 +170,18 @@ SCENARIOS: Final = (
         soon=_mute(_ONE_WAY),
     ),
     Scenario(
-        "the same, then node 1 killed and started again",
+        "host 2 neither hears nor reaches node 1, node 1 hears node 2",
+        _cut_one_way,
+        {
+            1: Said("degraded", {2: "half", 3: "alive"}, "nobody can replicate to it"),
+            2: Said("degraded", {1: "lost", 3: "alive"}, "is lost"),
+            **dict.fromkeys((3, SEGMENT), WHOLE),
+        },
+        Said("asymmetric", words="multicast is lost in this direction only"),
+        agreed=SETTLED,
+    ),
+    Scenario(
+        "host 2 does not hear node 1, which is killed and started again",
         _restart_unheard,
         {**everywhere(WHOLE), 2: _unheard(1)},
         Said("latent-split", words="Do not restart any node"),

@@ -201,7 +201,8 @@ def _look(wait: _Wait, view: View, names: dict[int, str], now: float) -> None:
     verdict = view["together" if wait.what == "together" else "verdict"]
     sentence = _named(verdict["sentence"], wait.vantage, names)
     if wait.said.holds(view, verdict, sentence, names):
-        wait.sentence = sentence
+        if wait.at is None or wait.what != "soon":
+            wait.sentence = sentence
         wait.at = now if wait.at is None else wait.at
     elif wait.what != "soon":
         wait.at = None

@@ -3,10 +3,10 @@
 import functools
 import socket
 import time
-from typing import Final
+from typing import Any, Final
 
-from netns.ground import DROP_TIME, GROUP_PORT, MULTICAST, NODES, SEGMENT, Ground
-from netns.scenario import AGAIN, AGREED, WHOLE, Said, Scenario, everywhere
+from netns.ground import DROP_TIME, GROUP_PORT, MULTICAST, NODES, SEGMENT, VANTAGES, Ground
+from netns.scenario import AGAIN, AGREED, AT_DROP, WHOLE, Said, Scenario, everywhere
 from support.speaker import Speaker
 
 from protocols.heartbeat import GOODBYE, Heartbeat, Member, encode
@@ -70,6 +70,26 @@ def _invite_cluster(domain: str, ground: Ground) -> None:
         ground.invite_peer(SEGMENT, port, domain)
 
 
+def _told_by(domain: str, ground: Ground) -> str:
+    guests = {f"{ground.host(SEGMENT).address}:{port}" for port in (4000, 4001)}
+    for vantage in VANTAGES:
+        ground.until(
+            lambda view: (
+                guests == {one["member"] for one in view["members"] if _is_up_in(domain, one)} & guests
+            ),
+            vantage,
+            patience=AT_DROP,
+        )
+    for node in NODES:
+        assert guests <= ground.believes(node)
+    told = f"the domain {domain} tells them, too" if domain else "who is expected tells them"
+    return f"{told}; every Tomcat takes them in"
+
+
+def _is_up_in(domain: str, member: dict[str, Any]) -> bool:
+    return bool(member["up"] and member["domain"] == domain.encode().hex())
+
+
 def _send_cluster_off(ground: Ground) -> None:
     guests = {f"{ground.host(SEGMENT).address}:{port}" for port in (4000, 4001)}
     ground.send_off()
@@ -116,14 +136,16 @@ SCENARIOS: Final = (
         everywhere(WHOLE),
         AGREED,
         events=("stranger",),
-        undo=_send_cluster_off,
-    ),
-    Scenario(
-        "another cluster of two in the same group, with a domain",
-        functools.partial(_invite_cluster, "test"),
-        everywhere(WHOLE),
-        AGREED,
-        events=("stranger",),
+        shows=functools.partial(_told_by, ""),
+        then=Scenario(
+            "the same, with a domain",
+            functools.partial(_invite_cluster, "test"),
+            everywhere(WHOLE),
+            AGREED,
+            before=_send_cluster_off,
+            events=("stranger",),
+            shows=functools.partial(_told_by, "test"),
+        ),
         undo=_send_cluster_off,
     ),
     Scenario(

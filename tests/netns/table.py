@@ -1,10 +1,13 @@
 """The outcomes as tables: in full, and in short for the README."""
 
 from collections.abc import Iterable
+from typing import Final
 
-from netns.ground import VANTAGES, place
+from netns.ground import NODES, VANTAGES, place
 from netns.scenario import Outcome
 
+SAME: Final = "the same, "
+"""How the name of what follows begins."""
 _Said = dict[int, tuple[str, float]]
 
 
@@ -30,24 +33,49 @@ def in_full(outcomes: Iterable[Outcome]) -> list[str]:
 
 
 def in_short(outcomes: Iterable[Outcome]) -> list[str]:
-    """Return a line for each outcome: states and seconds."""
+    """Return a line for each outcome and what followed it: states and seconds."""
     lines = [
-        "| what happened | each probe alone | all together | the Tomcats believe in | and log |",
+        "| what happened → and then | each probe alone | all together | the Tomcats believe in | and log |",
         "|---|---|---|---|---|",
     ]
+    rows: list[list[list[str]]] = []
     for outcome in outcomes:
-        first = f"at first {_states(outcome.soon)}, then " if outcome.soon else ""
-        alone = first + _states(outcome.alone)
-        shown = f". {outcome.shown[0].upper()}{outcome.shown[1:]}" if outcome.shown else ""
-        cells = [outcome.name, alone, _states(outcome.together), _by_node(outcome.beliefs)]
-        lines.append(f"| {' | '.join([*cells, _by_node(outcome.logs) + shown])} |")
-    return lines
+        cells = _cells(outcome)
+        if outcome.name.startswith(SAME):
+            for so_far, cell in zip(rows[-1], cells, strict=True):
+                so_far.append(cell)
+        else:
+            rows.append([[cell] for cell in cells])
+    return lines + [f"| {' | '.join(map(_followed, row))} |" for row in rows]
+
+
+def _cells(outcome: Outcome) -> list[str]:
+    first = f"at first {_states(outcome.soon)}, then " if outcome.soon else ""
+    shown = f". {outcome.shown[0].upper()}{outcome.shown[1:]}" if outcome.shown else ""
+    return [
+        outcome.name.removeprefix(SAME),
+        first + _states(outcome.alone),
+        _states(outcome.together),
+        _by_node(outcome.beliefs),
+        _by_node(outcome.logs) + shown,
+    ]
+
+
+def _followed(cells: list[str]) -> str:
+    return cells[0] if len(set(cells)) == 1 else " → ".join(cells)
 
 
 def _by_node(facts: dict[int, str]) -> str:
+    if not facts:
+        return "–"
+    if facts == _EACH_OTHER:
+        return "each other"
     if len(facts) > 1 and len(set(facts.values())) == 1:
         return f"all: {next(iter(facts.values()))}"
     return "; ".join(f"{node}: {fact}" for node, fact in sorted(facts.items()))
+
+
+_EACH_OTHER = {node: ", ".join(str(other) for other in NODES if other != node) for node in NODES}
 
 
 def _jointly(vantages: list[int]) -> str:
