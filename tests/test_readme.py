@@ -228,7 +228,7 @@ REPEATABLE: Final = [
     session
     for session in sessions()
     if all(
-        re.match(r"(echo|tribes-probe (decode|replay|version|check|simulate .*--write))\b", one.line)
+        re.match(r"(echo|tribes-probe (decode|lint|replay|version|check|simulate .*--write))\b", one.line)
         for one in session
     )
 ]
@@ -260,7 +260,7 @@ def test_there_are_command_lines_and_repeatable_sessions() -> None:
     repeated = {
         one.line.partition("tribes-probe ")[2].split(" ")[0] for session in REPEATABLE for one in session
     }
-    assert {"check", "decode", "replay", "version"} <= repeated
+    assert {"check", "decode", "lint", "replay", "version"} <= repeated
 
 
 @pytest.mark.parametrize("session", REPEATABLE, ids=lambda session: session[-1].line.split()[1])

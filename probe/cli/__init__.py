@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "check": "Check the settings and say where each comes from.",
     "doctor": "Look on this host for why a cluster does not form.",
     "forget": "Have a running probe miss a member no more.",
+    "lint": "Say what is wrong with a Tomcat's Cluster element, and what to write instead.",
     "ping": "Ask one member's receiver whether it connects or answers.",
     "session": "Make a session on one node and see whether the others know it.",
     "decode": "Say what each datagram or frame in a capture or in hex lines is.",

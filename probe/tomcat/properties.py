@@ -78,7 +78,8 @@ def resolve(value: str, properties: dict[str, str]) -> str:
         return text if room > 0 else match[0]  # names that grow when replaced end here
 
     for _ in range(DEEPEST):
-        replaced = _PLACEHOLDER.sub(replace, value)
+        end = value.rfind("}") + 1  # beyond it the pattern would look for a brace from every place, to the end
+        replaced = _PLACEHOLDER.sub(replace, value[:end]) + value[end:]
         if replaced == value or room <= 0:
             break
         value = replaced
@@ -87,5 +88,5 @@ def resolve(value: str, properties: dict[str, str]) -> str:
 
 def unresolved(value: str) -> str | None:
     """Return the name of a placeholder that is left, if one is."""
-    match = _PLACEHOLDER.search(value)
+    match = _PLACEHOLDER.search(value[: value.rfind("}") + 1])
     return match[1] if match else None

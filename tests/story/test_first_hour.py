@@ -73,17 +73,21 @@ def test_a_no_cluster(shop: Shop, table: Table) -> None:
 
 
 def test_b_the_blogs_element(shop: Shop, table: Table) -> None:
-    """The 7.0 how-to's element ends an 8.5 at its start; with the class of 8.5 it starts."""
+    """The 7.0 how-to's element ends an 8.5 at its start; lint says it before, and what it fixes starts."""
     node = shop.nodes[0]
     node.install(cluster=BLOG)
     node.begin()
     assert node.ends() == 1
     failure = f"ClassNotFoundException: {DISPATCH}"
     assert f"java.lang.{failure}" in node.log
+    lint = shop.ask("lint", "--tomcat", "8.5", "--fix", "--in-place", node.server_xml)
+    assert lint.returncode == 1
+    assert failure in lint.stdout
     with shop.ending():
-        node.install(cluster=ON_8_5)
         node.start()
-    table.tell("b the blog's element on 8.5", failure, "")
+    says = re.search(r"MessageDispatch15Interceptor is gone .*? on", lint.stdout)
+    assert says is not None
+    table.tell("b the blog's element on 8.5", failure, f"lint: {says[0]}; --fix: it starts")
 
 
 def test_c_debians_own_name(shop: Shop, table: Table) -> None:
@@ -98,7 +102,10 @@ def test_c_debians_own_name(shop: Shop, table: Table) -> None:
             b.logs(r"requesting session state.* timeout .* within \[60\] seconds")
             wire = probe.tells("address-mismatch", member=f"{DEBIANS}:4000", source=b.host.address)["text"]
         doctor = shop.ask("doctor", "--json", "--listen", "2s", "--server-xml", b.server_xml, on=b)
+        lint = shop.ask("lint", "--host", "--tomcat", "8.5", b.server_xml, on=b)
         assert "memberAdded" not in a.log
+    assert lint.returncode == 1
+    assert f"resolves to {DEBIANS} [receiver-loopback]" in lint.stdout
     findings = {one["step"]: one for one in json.loads(doctor.stdout)["findings"]}
     assert doctor.returncode == 1
     assert findings["host name"]["status"] == findings["addresses"]["status"] == "error"
@@ -132,12 +139,15 @@ def test_d_not_distributable(shop: Shop, table: Table) -> None:
         number = known(shop, shop.balanced)
         canary = shop.canary()
         assert probe.group("shop")["verdict"]["state"] == "whole"
+        lint = shop.ask("lint", "--strict", "--web-xml", shop.nodes[0].web_xml)
     assert number == 0
+    assert lint.returncode == 1
+    assert "stay on their node [not-distributable]" in lint.stdout
     assert canary.stdout.count("lost (not-replicated)") == 2
     table.tell(
         "d no <distributable/>",
         f"{number} of {USERS} logins known",
-        f"whole; {first(canary)}",
+        f"whole; {first(canary)}; lint: no <distributable/>",
     )
 
 
@@ -149,8 +159,10 @@ def test_e_a_redirect_outruns_replication(shop: Shop, table: Table) -> None:
         while not (eight.lost and eight.reasons) and rounds < MOST_ROUNDS:
             eight.take(shop)
             rounds += 1
+        lint = shop.ask("lint", "--tomcat", "8.5", shop.nodes[0].server_xml)
     assert eight.lost
     assert eight.reasons
+    assert "[send-async]" in lint.stdout
     table.tell("e channelSendOptions 8, by turns", eight.seen, eight.said)
     with shop.running(WAITING):
         for _ in range(rounds):
@@ -168,7 +180,10 @@ def test_f_all_is_right(shop: Shop, table: Table) -> None:
         assert known(shop, shop.balanced) == known(shop, shop.sticky) == USERS
         canary = shop.canary(f"{shop.sticky}/welcome", options=("--route", "a", "--route", "b"))
         metrics = probe.get("/metrics").decode()
+        files = [node.server_xml for node in shop.nodes]
+        lint = shop.ask("lint", "--strict", "--tomcat", "8.5", *files, "--web-xml", shop.nodes[0].web_xml)
     assert canary.returncode == 0, canary.stdout
+    assert lint.returncode == 0, lint.stdout
     assert metrics.count("\ntribes_session_replicated{") == 2
     assert len(re.findall(r"^tribes_session_replicated\{.*\} 1\.0$", metrics, re.MULTILINE)) == 2
     table.tell("f all is right", f"{2 * USERS} of {2 * USERS} logins known", f"whole; {first(canary)}")

@@ -15,9 +15,9 @@ from typing import IO, Any, Final, NamedTuple, Self
 
 FOLDER: Final = Path(__file__).parent.parent / "tomcat"
 TRIBES: Final = ("6.0", "7.0", "8.5", "9.0", "10.1", "11.0")
-"""Branches whose Tribes classes are run."""
+"""Branches whose Tribes classes are run, and that start from a server.xml."""
 WHOLE: Final = TRIBES[2:]
-"""Branches that are run whole."""
+"""Branches that are run whole, with an application."""
 PATIENCE: Final = 60.0
 """seconds within which a JVM answers even on a busy machine."""
 
@@ -284,10 +284,31 @@ def _add_manager(base: Path, username: str, password: str) -> None:
     (base / "conf/users.xml").write_text(f"<tomcat-users>{user}</tomcat-users>", encoding="ascii")
 
 
+def starter(branch: str, base: Path, name: str, start: Start = popen) -> Java:
+    """Return what starts a Tomcat of a branch from each server.xml that is named to it, one after another."""
+    properties = {
+        "catalina.home": base,
+        "catalina.base": base,
+        "java.io.tmpdir": base / "temp",
+        "java.net.preferIPv4Stack": "true",
+        "jdk.net.hosts.file": base / "hosts",
+    }
+    opened = [f"--add-opens={package}=ALL-UNNAMED" for package in _OPEN]
+    defined = [f"-D{key}={value}" for key, value in properties.items()]
+    command = [*_JVM, *opened, *defined, "-cp", class_path(branch), "Starter"]
+    named = ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', name]
+    return Java([*named, *command], base / "log", start)
+
+
 def oracle(branch: str, log: Path) -> Java:
     """Return what answers lines "member HEX" and "frames HEX" as a branch's own classes do."""
     heap = ("-Xmx70m", "-Xmn8m")  # 62 MiB is the largest array: what the probe calls lethal is
     return Java([*_JVM, *heap, "-cp", class_path(branch), "Oracle"], log, popen)
+
+
+def setters(branch: str, log: Path) -> Java:
+    """Return what answers each class name with the attributes that a branch's Digester can set on it."""
+    return Java([*_JVM, "-cp", class_path(branch), "Setters"], log, popen)
 
 
 def membership_nanoseconds(branch: str, *members: int) -> dict[int, float]:
