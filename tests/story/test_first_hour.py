@@ -83,7 +83,10 @@ def test_b_the_blogs_element(shop: Shop, table: Table) -> None:
     lint = shop.ask("lint", "--tomcat", "8.5", "--fix", "--in-place", node.server_xml)
     assert lint.returncode == 1
     assert failure in lint.stdout
+    fixed = node.server_xml.read_text(encoding="utf-8")
     with shop.ending():
+        node.install(cluster=ON_8_5)
+        assert node.server_xml.read_text(encoding="utf-8") == fixed
         node.start()
     says = re.search(r"MessageDispatch15Interceptor is gone .*? on", lint.stdout)
     assert says is not None
@@ -167,6 +170,8 @@ def test_e_a_redirect_outruns_replication(shop: Shop, table: Table) -> None:
     with shop.running(WAITING):
         for _ in range(rounds):
             six.take(shop)
+        lint = shop.ask("lint", "--tomcat", "8.5", shop.nodes[0].server_xml)
+    assert "[send-async]" not in lint.stdout
     assert (six.lost, six.reasons) == (0, [])
     table.tell("e channelSendOptions 6, by turns", six.seen, six.said)
 
