@@ -104,10 +104,11 @@ def judge_receivers(held: list[Held], subject: Subject, announced: str) -> Judge
         )
     loopback = [one for one in own if ipaddress.ip_address(one.socket.address).is_loopback]
     if loopback:
+        reachable = announced if announced and not ipaddress.ip_address(announced).is_loopback else ""
         return error(
             found,
             "that receiver listens on loopback: nobody else can replicate to it",
-            f'write <Receiver address="{announced or "…"}" …/> with the address that others reach',
+            f'write <Receiver address="{reachable or "…"}" …/> with the address that others reach',
         )
     if announced and not any(_serves(one.socket.address, announced) for one in own):
         return warning(

@@ -86,3 +86,10 @@ def test_the_groups_port(found: list[Held], shared: bool, status: Status) -> Non
 def test_the_receivers_port(found: list[Held], announced: str, status: Status) -> None:
     """A receiver listens where it is announced, and nobody else is in its way."""
     assert judge_receivers(found, subject(), announced).status is status
+
+
+def test_a_receiver_on_loopback_is_not_told_to_stay_there() -> None:
+    """The line to paste has an address that others reach, or none."""
+    for announced, pasted in (("127.0.1.1", "…"), (OWN, OWN), ("", "…")):
+        remedy = judge_receivers([held("127.0.1.1")], subject(), announced).remedy
+        assert remedy == f'write <Receiver address="{pasted}" …/> with the address that others reach'
