@@ -7,7 +7,7 @@ from probe.tomcat.document import Element
 from probe.tomcat.lint import edits
 from probe.tomcat.lint.finding import Edit, Finding
 from probe.tomcat.lint.node import Cluster, Node, java_int, quoted
-from probe.tomcat.tables import OPEN, Attribute, JavaClass, attributes, classes, is_tomcats, nearest
+from probe.tomcat.tables import OPEN, Attribute, JavaClass, attributes, classes, is_close, is_tomcats, nearest
 
 CHILDREN: Final[dict[str, tuple[str, ...]]] = {
     "Cluster": ("Manager", "Channel", "Valve", "Deployer", "Listener", "ClusterListener"),
@@ -139,7 +139,7 @@ def _unknown(node: Node, element: Element, name: str) -> Iterator[Finding]:
         effect=_not_found(name),
         remedy=f"write {near.name}" if near else "name a class that is there",
         edits=[edits.set_value(element, "className", near.name)] if near else [],
-        is_safe=near is not None,
+        is_safe=near is not None and is_close(name.rpartition(".")[2], near.short),
     )
 
 
@@ -267,7 +267,7 @@ def _unknown_attribute(node: Node, element: Element, written: str, known: dict[s
         + (f"; {near.name} stays {near.default}" if near and near.default else ""),
         remedy=f"write {near.name}" if near and not harmless else "take it out",
         edits=[_repair(element, written, near if not harmless else None)],
-        is_safe=near is None or near.name not in element.attributes,
+        is_safe=_is_safe(element, written, None if harmless else near),
     )
 
 
@@ -286,6 +286,14 @@ ALIASES: Final = {
     ("BioReceiver", "tcpThreadCount"): "maxThreads",
 }
 """Names of 7.0 and older, and what they are called since."""
+OLD_NAMES: Final = frozenset(written for _, written in ALIASES)
+
+
+def _is_safe(element: Element, written: str, near: Attribute | None) -> bool:
+    """Tell whether a repair needs nobody: what is ignored today goes, or the name can only mean this one."""
+    if near is None:
+        return True
+    return near.name not in element.attributes and (written in OLD_NAMES or is_close(written, near.name))
 
 
 def _repair(element: Element, written: str, near: Attribute | None) -> Edit:

@@ -15,21 +15,21 @@ class HostFacts(msgspec.Struct, frozen=True):
 
     name: str
     resolved: tuple[str, ...] = ()
-    """What the host's own name resolves to, the first one first: Java takes that one."""
+    """What the host's own name resolves to, IPv4 first as Java has it: it takes the first."""
     local: dict[str, bool] = {}
-    """Whether an address that a file names is one of this host's."""
+    """Whether an address that a file names is one of this host's; names are not looked up."""
     routes: dict[str, bool] = {}
     """Whether there is a route to a group that a file names."""
 
 
 def host_facts(addresses: set[str], groups: set[str]) -> HostFacts:
-    """Look at this host; nothing is sent but what a name look-up needs."""
+    """Look at this host; nothing is sent but what a look-up of its own name needs."""
     name = socket.gethostname()
     return HostFacts(
         name,
         _resolve(name),
-        {address: _is_local(address) for address in sorted(addresses)},
-        {group: _has_route(group) for group in sorted(groups)},
+        {address: _is_local(address) for address in sorted(addresses) if _is_address(address)},
+        {group: _has_route(group) for group in sorted(groups) if _is_address(group)},
     )
 
 
@@ -38,7 +38,15 @@ def _resolve(name: str) -> tuple[str, ...]:
         found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except OSError:
         return ()
-    return tuple(dict.fromkeys(str(one[4][0]) for one in found))
+    return tuple(sorted(dict.fromkeys(str(one[4][0]) for one in found), key=lambda address: ":" in address))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_local(address: str) -> bool:
@@ -46,7 +54,7 @@ def _is_local(address: str) -> bool:
     try:
         with socket.socket(_family(address), socket.SOCK_DGRAM) as probe:
             probe.bind((address, 0))
-    except (OSError, ValueError):
+    except OSError:
         return False
     return True
 
@@ -56,7 +64,7 @@ def _has_route(group: str) -> bool:
     try:
         with socket.socket(_family(group), socket.SOCK_DGRAM) as probe:
             probe.connect((group, _ANY_PORT))
-    except (OSError, ValueError):
+    except OSError:
         return False
     return True
 

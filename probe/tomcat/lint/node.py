@@ -192,7 +192,9 @@ class Cluster:
             and self._takes(known, name)
             and (text := self.node.text(element, name)) is not None
         ]
-        return found[-1] if found else known[names[0]].default if names[0] in known else ""
+        if found:
+            return found[-1]
+        return known[names[0]].default.partition(" (")[0] if names[0] in known else ""
 
     def _takes(self, known: dict[str, Any], name: str) -> bool:
         if name not in known or self.node.release is None:
@@ -201,8 +203,7 @@ class Cluster:
 
     def number(self, element: Element | None, tag: str, *names: str) -> int | None:
         """Return an attribute as a number; None if it is none."""
-        text = self.value(element, tag, *names)
-        return java_int(text.partition(" ")[0])
+        return java_int(self.value(element, tag, *names))
 
     def is_true(self, element: Element | None, tag: str, name: str) -> bool:
         """Return an attribute as a truth."""

@@ -14,6 +14,7 @@ from probe.tomcat.release import Release, first_of, parse_release
 
 OPEN: Final = frozenset({"org.apache.catalina.tribes.membership.cloud.CloudMembershipService"})
 """Classes that take any attribute (``setProperty``)."""
+_CLOSE: Final = 0.8
 UNTOLD: Final = "8.0"
 """A branch of which is known only what is the same on both sides of it."""
 _PACKAGES: Final = (
@@ -101,6 +102,11 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     names = {name.lower(): name for name in known}
     found = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.7)
     return names[found[0]] if found else None
+
+
+def is_close(word: str, name: str) -> bool:
+    """Tell whether a name is so near that it can hardly be another that was meant."""
+    return difflib.SequenceMatcher(None, word.lower(), name.lower()).ratio() >= _CLOSE
 
 
 @functools.cache

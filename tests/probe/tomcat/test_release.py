@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from probe.tomcat.release import BRANCHES, Release, find_release, first_of, parse_release
+from probe.tomcat.release import BRANCHES, Release, _jars, find_release, first_of, parse_release
 
 
 @pytest.mark.parametrize(
@@ -81,6 +81,23 @@ def test_an_installation_says_its_release(tmp_path: Path) -> None:
     """The catalina.jar beside conf says it."""
     file = installation(tmp_path)
     assert find_release(file) == (Release(9, 0, 70), tmp_path / "lib/catalina.jar")
+
+
+@pytest.mark.parametrize(
+    ("file", "home", "jars"),
+    [
+        ("/srv/one/conf/server.xml", "", ["/srv/one/lib/catalina.jar"]),
+        ("/srv/one/conf/server.xml", "/opt/t", ["/opt/t/lib/catalina.jar", "/srv/one/lib/catalina.jar"]),
+        (
+            "/etc/tomcat9/server.xml",
+            "",
+            ["/etc/lib/catalina.jar", "/usr/share/tomcat9/lib/catalina.jar"],
+        ),
+    ],
+)
+def test_where_an_installation_is_looked_for(file: str, home: str, jars: list[str]) -> None:
+    """At the home that is known, beside conf, and where Debian has it."""
+    assert [str(jar) for jar in _jars(Path(file), home)] == jars
 
 
 @pytest.mark.parametrize("info", ["", "server.number=unknown\n", "server.number=99.0.1.0\n"])

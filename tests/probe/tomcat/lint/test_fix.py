@@ -88,6 +88,22 @@ def test_two_move_and_keep_their_order() -> None:
     assert kinds == ["OrderInterceptor", "FragmentationInterceptor", "TcpFailureDetector"]
 
 
+@pytest.mark.parametrize(
+    ("written", "becomes"),
+    [
+        ('prot="4100"', 'prot="4100"'),  # it may be port that was meant, and it may not
+        ('maxThread="9"', 'maxThreads="9"'),
+        ('tcpListenPort="4100"', 'port="4100"'),
+        ('tcpListenPort="4100" port="4200"', 'port="4200"'),
+        ('whatever="1" autoBind="2"', 'autoBind="2"'),
+    ],
+)
+def test_only_what_is_sure_is_repaired(written: str, becomes: str) -> None:
+    """A name is exchanged if it can only mean one; what Tomcat ignores and nothing is like goes."""
+    text = repaired(alone(channel(receiver=written))).document.text.decode()
+    assert f'NioReceiver" address="10.77.0.11" {becomes}/>' in text
+
+
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_second_run_has_nothing_to_do(name: str) -> None:
     """What --fix made is not changed again, and is not worse than what it was made of."""

@@ -3,8 +3,11 @@
 import re
 from dataclasses import dataclass, field
 from typing import Final
+from xml.sax.saxutils import escape
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.clusters import (
     ADDRESS,
     BRANCHES,
@@ -27,8 +30,10 @@ from support.clusters import (
     service,
 )
 
+from probe.fields import ConfigError
 from probe.tomcat.document import parse_document
 from probe.tomcat.lint.finding import Finding, Severity
+from probe.tomcat.lint.fix import fix
 from probe.tomcat.lint.host import HostFacts
 from probe.tomcat.lint.linter import judge
 from probe.tomcat.lint.node import Node
@@ -852,6 +857,42 @@ def test_a_secret_is_never_told(key: str, written: str) -> None:
         found = judge([node(alone(channel(interceptors=stack)), "8.5.90")])
         assert [one for one in found if one.place.startswith("Interceptor")]
         assert key not in repr([(one.what, one.effect, one.remedy, one.correction) for one in found])
+
+
+SOUND: Final = [
+    GOOD,
+    how_to("7.0"),
+    second_how_to("11.0"),
+    static(f'host="10.77.0.12" port="4000" uniqueId="{UNIQUE_ID}"'),
+    alone(channel(membership_class=STATIC, inside=member("LocalMember", f'uniqueId="{UNIQUE_ID}"'))),
+    alone(channel(interceptors=interceptor("EncryptInterceptor", f'encryptionKey="{KEY}" {GCM}') + DETECTOR)),
+]
+ODD: Final = st.one_of(
+    st.text(max_size=12),
+    st.integers(-(2**65), 2**65).map(str),
+    st.sampled_from(
+        ["", "auto", "${x}", "{1,2}", "{", "*.gif", "true", "127.0.0.1", "::", "ff02::1", "async,sync"]
+    ),
+)
+
+
+@given(st.data())
+def test_any_value_ends_in_findings(data: st.DataObject) -> None:
+    """Whatever stands in an attribute, it is judged, and what is repaired is a file with no more errors."""
+    document = parse_document("server.xml", data.draw(st.sampled_from(SOUND)).encode())
+    written = [one for element in document.root.walk() for one in element.attributes.values()]
+    chosen = data.draw(st.sampled_from(written))
+    value = escape(data.draw(ODD), {'"': "&quot;"}).encode("utf-8", "replace")
+    text = document.text[: chosen.value_start] + value + document.text[chosen.value_end :]
+    try:
+        changed = parse_document("server.xml", text)
+    except ConfigError:
+        return
+    release = parse_release(data.draw(st.sampled_from(KNOWN)))
+    found = tuple(judge([Node(changed, release, jvm={}, host=HOST)]))
+    fixed = fix(changed, found).document
+    left = judge([Node(fixed, release, jvm={}, host=HOST)])
+    assert sum(one.severity == "error" for one in left) <= sum(one.severity == "error" for one in found)
 
 
 # -- releases
