@@ -291,9 +291,9 @@ OLD_NAMES: Final = frozenset(written for _, written in ALIASES)
 
 def _is_safe(element: Element, written: str, near: Attribute | None) -> bool:
     """Tell whether a repair needs nobody: what is ignored today goes, or the name can only mean this one."""
-    if near is None:
+    if near is None or near.name in element.attributes:
         return True
-    return near.name not in element.attributes and (written in OLD_NAMES or is_close(written, near.name))
+    return written in OLD_NAMES or is_close(written, near.name)
 
 
 def _repair(element: Element, written: str, near: Attribute | None) -> Edit:
