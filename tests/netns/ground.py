@@ -68,7 +68,8 @@ class Visitor:
 class Ground:
     """Nodes 1 to 3 on hosts of their own with a probe beside each; vantage 4 is the segment's probe.
 
-    The probes read each other over a network of their own, which nothing but ``part_probes`` cuts.
+    The probes read each other over a network of their own, which nothing but ``part_probes`` cuts. ``settings``
+    are more of the group's, for every probe.
     """
 
     def __init__(self, folder: Path, **settings: object) -> None:
@@ -114,6 +115,7 @@ class Ground:
             "interfaces": ["eth0"],
             "expected": [self.name(node) for node in NODES],
             "receiver_check": dict(CHECK),
+            **self._settings,
         }
         peers = [
             {"name": place(other), "url": f"http://{self.host(other).management}:{PORT}"}
@@ -121,8 +123,8 @@ class Ground:
             if other != vantage
         ]
         role = "segment" if vantage == SEGMENT else "local"
-        settings = {"role": role, "peers": peers, "forget_after": "10s", **self._settings}
-        return Watcher(self.host(vantage), self._folder / f"probe{vantage}", [group], **settings)
+        folder = self._folder / f"probe{vantage}"
+        return Watcher(self.host(vantage), folder, [group], role=role, peers=peers, forget_after="10s")
 
     # -- the nodes
 

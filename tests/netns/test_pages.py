@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from netns.ground import SEGMENT, VANTAGES, Ground, place
+from netns.ground import NODES, SEGMENT, VANTAGES, Ground, place
 from support.dashboard import QUERIES, filled
+from support.netns import FIRST, NETWORK
 from support.prometheus import Alertmanager, Page, Pager, Prometheus, hasty_routes, hasty_rules, pager
 from support.watcher import PORT
 
@@ -16,13 +17,20 @@ pytestmark = [pytest.mark.tomcat, pytest.mark.netns, pytest.mark.alertmanager, p
 
 RIGHTLY_EMPTY: Final = {
     "Datagrams, B": "nothing malformed is sent",
-    "Sessions, A": "no session is watched",
-    "Time until a session is known, A": "nor any time of one",
     "events: comings and goings": "nobody joins or leaves",
     "events: oddities": "nothing is odd",
     "events: restarts": "nobody is restarted",
 }
 """Queries that yield nothing while the cluster is split, and why."""
+
+
+SESSIONS: Final = {
+    "nodes": [{"url": f"http://{NETWORK}.{FIRST + node}:8080/app/shop"} for node in range(len(NODES))],
+    "logout": "/app/logout",
+    "interval": "4s",
+    "timeout": "2s",
+    "give_up": "2s",
+}
 
 
 class Desk:
@@ -63,7 +71,7 @@ class Desk:
 def _desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     folder = tmp_path_factory.mktemp("desk")
     with ExitStack() as stack:
-        yield Desk(folder, stack.enter_context(Ground(folder)), stack)
+        yield Desk(folder, stack.enter_context(Ground(folder, sessions=SESSIONS)), stack)
 
 
 def test_a_split_is_one_page(desk: Desk, record_property: Callable[[str, object], None]) -> None:
