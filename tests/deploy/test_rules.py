@@ -220,6 +220,12 @@ def _every_moment(case: dict[str, Any]) -> list[dict[str, Any]]:
         ('{reason!="starting"}', "", "TribesProbeUnfit", "it starts"),
         ('{reason=~"not-replicated|body-differs"}', "", "TribesSessionsNotReplicated", "a node is down"),
         (") > 2.5", ") > 0", "TribesSessionsNotReplicated", "one lost sample"),
+        (
+            'ALERTS{alertname="TribesClusterSplit", alertstate="firing"}[10m]',
+            'ALERTS{alertname="TribesClusterSplit", alertstate="none"}[10m]',
+            "TribesSessionsNotReplicated",
+            "what was lost in a split",
+        ),
         ("          > 0.1\n", "          > 0\n", "TribesSessionsNotReplicated", "four of a hundred"),
         ("[10m])) > 4.5", "[10m])) > 0", "TribesSessionReplicationSlow", "the first two only"),
         ("quantile(0.9,", "quantile(0.99,", "TribesSessionReplicationSlow", "one of twenty"),
