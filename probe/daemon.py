@@ -28,7 +28,7 @@ from probe.sensors.multicast import Multicast
 from probe.sensors.peers import Peers
 from probe.sensors.session import Canaries
 from probe.station import Station
-from probe.surface.journal import Journal
+from probe.surface.journal import Journal, Libraries
 from probe.surface.systemd import Notifier
 from probe.surface.web import ListenError, NotForgottenError, NotKnownError, Web
 from probe.web_config import WebConfig, load_web_config
@@ -74,6 +74,10 @@ class Daemon:
 
     async def run(self, ready: Callable[[list[str]], None] = lambda _: None) -> None:
         """Run until ``stop``; ``ready`` is told where the page is. Raises ``ListenError``, OSError at start."""
+        with Libraries(self.journal):
+            await self._run(ready)
+
+    async def _run(self, ready: Callable[[list[str]], None]) -> None:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self.stop)
         loop.add_signal_handler(signal.SIGINT, self.stop)

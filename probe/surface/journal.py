@@ -2,11 +2,12 @@
 
 import contextlib
 import json
+import logging
 import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final, TextIO
+from typing import Any, Final, Self, TextIO
 
 import structlog
 
@@ -18,6 +19,9 @@ WINDOW: Final = 10.0
 """seconds over which equal events are counted."""
 MOST: Final = 20
 """Lines of one kind and group in a window; what comes beyond is summed up at its end."""
+
+LONGEST: Final = 2000
+"""characters of what a library says."""
 
 _SEVERITY: Final = {
     Kind.HEARTBEATS_LOST: "info",
@@ -125,6 +129,34 @@ class Journal:
         line = self._render(None, level, {"time": time_text, "level": level, "event": event, **_safe(facts)})
         with contextlib.suppress(OSError):  # a full disk or a reader that went is no reason to stop watching
             print(line, file=self._stream, flush=True)  # the log is written here
+
+
+class Libraries(logging.Handler):
+    """Writes what libraries warn of (asyncio, aiohttp) as lines of the journal, while the block lasts."""
+
+    def __init__(self, journal: Journal, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(logging.WARNING)
+        self._journal = journal
+        self._clock = clock
+        self._window = _Window(clock())
+
+    def __enter__(self) -> Self:
+        logging.getLogger().addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger().removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record, the end of its traceback where it has one; a flood is cut off."""
+        now = self._clock()
+        if now - self._window.began >= WINDOW:
+            self._window = _Window(now)
+        self._window.count += 1
+        if self._window.count > MOST:
+            return
+        write = self._journal.error if record.levelno >= logging.ERROR else self._journal.warn
+        write("library", self.format(record)[-LONGEST:], logger=record.name)
 
 
 class _Window:

@@ -16,7 +16,7 @@ from support.curl import Reply, curl
 _MAIN = "from probe.cli import main; main()"
 _WITHOUT_UVLOOP = f"import sys; sys.modules['uvloop'] = None; {_MAIN}"
 PATIENCE = 10.0
-_SLOW = b"Executing <"
+_SLOW = "Executing <"
 """What the debug mode says of a step that took long: of the machine's load rather than of the probe."""
 
 
@@ -44,9 +44,13 @@ class Daemon:
         async for raw in self.process.stderr:
             at = time.monotonic()
             try:
-                self.lines.append(Line(at, json.loads(raw)))
+                said = json.loads(raw)
             except ValueError:
-                if not raw.startswith(_SLOW):
+                self.noise.append(raw.decode())
+            else:
+                if said["event"] != "library":
+                    self.lines.append(Line(at, said))
+                elif not said["text"].startswith(_SLOW):
                     self.noise.append(raw.decode())
             async with self._news:
                 self._news.notify_all()

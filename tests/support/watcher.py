@@ -67,6 +67,7 @@ class Watcher:
         strange = [line for line in whole if not line.startswith("{")]
         assert not strange, "\n".join(strange)  # it said why it does not start, or what it stumbled over
         lines = [json.loads(line) for line in whole]
+        assert not [line for line in lines if line["event"] == "library"], lines  # nor that
         return [{**line, "at": datetime.fromisoformat(line["time"]).timestamp()} for line in lines]
 
     def tells(

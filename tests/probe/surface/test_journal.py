@@ -2,12 +2,13 @@
 
 import io
 import json
+import logging
 
 import msgspec
 import pytest
 
 from probe.model.events import Event, Kind
-from probe.surface.journal import MOST, WINDOW, Journal
+from probe.surface.journal import LONGEST, MOST, WINDOW, Journal, Libraries
 
 WALL = 1_700_000_000.25
 TIME = "2023-11-14T22:13:20.250Z"
@@ -176,3 +177,35 @@ def test_a_full_disk_does_not_stop_the_watch() -> None:
         with pytest.raises(OSError, match="No space left"):
             full.write("x")
         Journal(stream=full).info("own", "lost")
+
+
+def test_what_a_library_warns_of_is_a_line_like_any_other() -> None:
+    """In the chosen format, on one line, with the end of its traceback; afterwards it is no line any more."""
+    log = Log(form="json")
+    speaker = logging.getLogger("asyncio")
+    with Libraries(log.journal, lambda: log.now):
+        try:
+            raise ValueError("no\x1b[31m such thing")  # noqa: TRY301  # for its traceback
+        except ValueError:
+            speaker.exception("Task exception was never retrieved")
+        speaker.info("Using selector: EpollSelector")
+    speaker.debug("over")
+    [line] = log.lines
+    said = json.loads(line)
+    assert (said["level"], said["event"], said["logger"]) == ("error", "library", "asyncio")
+    assert said["text"].startswith("Task exception was never retrieved")
+    assert "ValueError: no" in said["text"]
+    assert "\x1b" not in said["text"]
+
+
+def test_a_flood_of_a_librarys_words_is_cut_off() -> None:
+    """So many in a window, each no longer than it may be."""
+    log = Log(form="json")
+    with Libraries(log.journal, lambda: log.now):
+        for _ in range(MOST + 5):
+            logging.getLogger("aiohttp").warning("x" * (2 * LONGEST))
+        assert len(log.lines) == MOST
+        log.now = WINDOW
+        logging.getLogger("aiohttp").warning("again")
+    assert len(log.lines) == MOST + 1
+    assert max(len(json.loads(line)["text"]) for line in log.lines) == LONGEST
