@@ -36,6 +36,7 @@ h2{font-size:1rem;margin:0;padding:.9rem 1rem 0}
 .facts{margin:0;padding:.6rem 1rem;color:var(--soft);font-size:.85rem;border-top:1px solid var(--line)}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.45rem 1rem;border-top:1px solid var(--line);white-space:nowrap}
+td:last-child{white-space:normal;min-width:13rem}.scroll+.scroll{border-top:1px solid var(--line)}
 th{font-weight:600;color:var(--soft);font-size:.8rem;border-top:0}td.number{text-align:right}th.number{text-align:right}
 code{font:13px ui-monospace,"DejaVu Sans Mono",monospace}
 .state{display:inline-block;border-radius:1rem;padding:0 .6rem;font-weight:600;border:1px solid currentColor}
