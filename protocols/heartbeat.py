@@ -58,6 +58,7 @@ class Oddity(StrEnum):
 
     TRAILING_BYTES = "trailing-bytes"
     BODY_LENGTH_SHORT = "body-length-short"
+    BODY_LENGTH_LONG = "body-length-long"
     FIELDS_OVER_END_MARKER = "fields-over-end-marker"
     HOST_LENGTH = "host-length"
     PORT = "port"
@@ -218,6 +219,7 @@ def _oddities(
     found = {
         Oddity.TRAILING_BYTES: length > end + len(MARKERS[layout][1]),
         Oddity.BODY_LENGTH_SHORT: fields_end > end and data.startswith(MARKERS[layout][1], fields_end),
+        Oddity.BODY_LENGTH_LONG: fields_end < end,
         Oddity.FIELDS_OVER_END_MARKER: fields_end > end and not data.startswith(MARKERS[layout][1], fields_end),
         Oddity.HOST_LENGTH: len(fields["host"]) not in {4, 16},
         Oddity.PORT: not 0 < ports[0] <= 65535 or any(not -1 <= port <= 65535 for port in ports),  # noqa: PLR2004

@@ -240,8 +240,10 @@ class Ground:
         }
 
     def set_clock(self, seconds: int) -> None:
-        """Set how many seconds that clock is ahead."""
-        (self._folder / "clock").write_text(f"{seconds:+d}\n", encoding="ascii")
+        """Set how many seconds that clock is ahead, at once: half a file would be another clock."""
+        written = self._folder / "clock.new"
+        written.write_text(f"{seconds:+d}\n", encoding="ascii")
+        written.replace(self._folder / "clock")
 
     # -- sessions
 

@@ -280,6 +280,18 @@ def test_reading_undoes_writing(frame: Frame) -> None:
     )
 
 
+def test_a_member_block_longer_than_its_fields_is_told() -> None:
+    """A Tomcat passes over what stands between the fields and the end marker: accepted, and odd."""
+    (data,) = split(encode_frame(Frame(Heartbeat(MEMBER, 5), b"", Option.BYTE_MESSAGE, 0, bytes(16))))
+    head, block = data.split(BLOCK[:10])
+    fields, rest = block[4:].split(b"TRIBES-E", 1)
+    lengths = [(len(one) + more).to_bytes(4, "big") for one, more in ((BLOCK, 1), (fields, 1))]
+    longer = head[:-4] + lengths[0] + BLOCK[:10] + lengths[1] + fields + b"\0TRIBES-E" + rest
+    content = parse_data(longer)
+    assert isinstance(content, Frame)
+    assert content.sender.member.oddities == (Oddity.BODY_LENGTH_LONG,)
+
+
 @given(st.binary(max_size=200) | damaged(FRAMES.map(encode_frame).map(lambda data: split(data)[0])))
 def test_any_data(data: bytes) -> None:
     """Any bytes are a message, an answer or refused; without slack a message is written back as it was."""
