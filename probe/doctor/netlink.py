@@ -4,7 +4,6 @@ Asked once, read at once; the same ABI as ``sensors/rtnetlink``, which tells of 
 """
 
 import ipaddress
-import os
 import socket
 import struct
 from collections.abc import Iterator
@@ -12,11 +11,11 @@ from typing import Final
 
 import msgspec
 
-from probe.sensors.rtnetlink import LONGEST, attributes, split
+from probe.sensors.rtnetlink import LONGEST, attributes, check, split
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-_ERROR, _DONE = 2, 3
+_DONE: Final = 3
 _NEW_LINK, _GET_LINK = 16, 18
 _NEW_ROUTE, _GET_ROUTE = 24, 26
 _NEW_MDB, _GET_MDB = 84, 86  # a dump is answered with the number of its question
@@ -29,7 +28,6 @@ _ROUTE: Final = struct.Struct("=BBBBBBBBI")  # rtmsg: family, lengths, tos, tabl
 _PORT: Final = struct.Struct("=BxxxI")  # br_port_msg: family, bridge
 _ENTRY: Final = struct.Struct("=IBBH16s2s")  # br_mdb_entry: port, state, flags, vlan, address, protocol
 _INT: Final = struct.Struct("=I")
-_CODE: Final = struct.Struct("=i")
 
 _DST, _OIF, _PREFSRC = 1, 4, 7  # RTA_*
 _NAME, _MASTER, _INFO = 3, 10, 18  # IFLA_IFNAME, _MASTER, _LINKINFO
@@ -133,9 +131,7 @@ def _ask(what: int, body: bytes, flags: int) -> Iterator[tuple[int, bytes]]:
         asker.send(_HEADER.pack(_HEADER.size + len(body), what, flags, 0, 0) + body)
         while True:
             for kind, answer in split(asker.recv(LONGEST)):
-                if kind == _ERROR and len(answer) >= _CODE.size:
-                    code = -_CODE.unpack_from(answer)[0]
-                    raise OSError(code, os.strerror(code))
+                check(kind, answer)
                 if kind == _DONE:
                     return
                 yield kind, answer

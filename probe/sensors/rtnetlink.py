@@ -82,9 +82,7 @@ def _dump(asker: socket.socket, what: int) -> Iterator[Message]:
 def read(data: bytes) -> Iterator[Message]:
     """Yield what the messages say, as far as they are whole; raises OSError where the kernel says one."""
     for kind, body in split(data):
-        if kind == _ERROR and len(body) >= _CODE.size:
-            code = -_CODE.unpack_from(body)[0]
-            raise OSError(code, os.strerror(code))
+        check(kind, body)
         if kind in {_NEW_LINK, _DEL_LINK} and len(body) >= _LINK.size:
             family, _, index, flags, _ = _LINK.unpack_from(body)
             name = dict(attributes(body, _LINK.size)).get(_NAME, b"").rstrip(b"\0").decode(errors="replace")
@@ -102,6 +100,13 @@ def _address(body: bytes) -> Iterator[Address]:
         yield Address(index, ipaddress.IPv4Interface((packed, prefix)))
     elif len(packed) == 16 and prefix <= 128:  # noqa: PLR2004  # IPv6
         yield Address(index, ipaddress.IPv6Interface((packed, prefix)))
+
+
+def check(kind: int, body: bytes) -> None:
+    """Raise OSError where a message is the kernel's refusal."""
+    if kind == _ERROR and len(body) >= _CODE.size:
+        code = -_CODE.unpack_from(body)[0]
+        raise OSError(code, os.strerror(code))
 
 
 def split(data: bytes) -> Iterator[tuple[int, bytes]]:
